@@ -1,0 +1,219 @@
+"""Function: one differentiable operation, there and back."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from tinygrad_mmb.autograd import anomaly, inplace
+from tinygrad_mmb.autograd.engine import Edge, Hooks
+from tinygrad_mmb.autograd.grad_mode import recording
+from tinygrad_mmb.autograd.storage import clock
+from tinygrad_mmb.autograd.tensor import Tensor, wrap
+from tinygrad_mmb.backend import Array, as_array
+from tinygrad_mmb.kernels.registry import Kernel, WithExtras, select
+
+
+class Context:
+    """One recorded call: the node of the graph that `Tensor.grad_fn` names."""
+
+    hooks: Hooks | None = None  #     what to show the gradients of the outputs
+    origin: str | None = None  #      under detect_anomaly: the user's line
+    kernel: Kernel | None = None  #   the twin that ran forward; its backend runs backward
+    extras: Any = None  #             what that twin left for it
+    create_graph = False  #           is the backward pass now running itself recorded?
+    _saved: tuple[Any, ...] | None = ()
+
+    def __init__(
+        self,
+        function: type[Function],
+        inputs: tuple[Any, ...],
+        needs_input_grad: list[bool],
+        outputs: list[Array],
+    ) -> None:
+        self.function = function
+        self.needs_input_grad = needs_input_grad
+        self.next_functions: list[Edge | None] = [
+            x.edge if need else None for x, need in zip(inputs, needs_input_grad, strict=True)
+        ]
+        self.outputs = [(y.shape, y.dtype) for y in outputs]
+        self.time = clock()
+
+    def name(self) -> str:
+        """As PyTorch prints it: MulBackward0."""
+        return f"{self.function.__name__}Backward0"
+
+    def save_for_backward(self, *values: Any) -> None:
+        """Keep inputs or outputs for the way back."""
+        for v in values:
+            if isinstance(v, Tensor) and v.grad_fn is self:
+                self._saved = tuple([_without_cycle(v, self) for v in values])
+                return
+        self._saved = values
+
+    @property
+    def saved_tensors(self) -> list[Any]:
+        """The saved values: arrays, or Tensors while the backward pass is itself recorded.
+
+        Raises: RuntimeError if they were freed by an earlier pass, or written over in place.
+        """
+        if self._saved is None:
+            raise RuntimeError(
+                "Trying to backward through the graph a second time, but what "
+                f"{self.name()} had saved is freed. Pass retain_graph=True to the first backward()."
+            )
+        values = []
+        for v in self._saved:
+            if isinstance(v, Tensor):
+                if v._storage is not None and v._storage.changed_since(self.time):
+                    raise RuntimeError(
+                        "one of the variables needed for gradient computation has been modified "
+                        f"by an inplace operation: {self.name()} needs a tensor of shape "
+                        f"{v.shape} as it was. Write out of place (x = x * 2), or clone() it "
+                        "before the in-place operation."
+                    )
+                if not self.create_graph:
+                    v = v.array
+                elif type(v) is _Output:
+                    v = wrap(v.array, self, v.output_nr)
+            values.append(v)
+        return values
+
+    def backward(self, gs: list[Any]) -> tuple[Any, ...]:
+        """Gradients of the inputs from those of the outputs: arrays to arrays, Tensors to Tensors."""
+        self.create_graph = recording.get()  # the engine switches it off, or on for create_graph
+        result = None
+        if self.kernel is not None and not self.create_graph:
+            result = self._run_twin(gs, self.kernel.backend)
+        if result is None:
+            result = self.function.backward(self, *gs)
+        if type(result) is not tuple:
+            result = (result,)
+        if len(result) != len(self.next_functions):
+            raise RuntimeError(
+                f"{self.function.__name__}.backward returned an incorrect number of gradients "
+                f"(expected {len(self.next_functions)}, got {len(result)}): one per argument of "
+                "forward, None where there is none."
+            )
+        if self.origin is not None:
+            anomaly.check_backward(self, gs, result)
+        return result
+
+    def _run_twin(self, gs: list[Any], backend: str) -> Any:
+        """Backward follows forward: the same backend, with its extras."""
+        args = (*gs, *self.saved_tensors)
+        if self.extras is not None:
+            args = (*args, self.extras)
+        twin = select(f"{self.function.__name__}.backward", args, backend)
+        return None if twin is None else twin.run(*args)
+
+    def release(self) -> None:
+        """Free what backward no longer needs."""
+        if self._saved:
+            self._saved = self.extras = None
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object>"
+
+
+class _Output(Tensor):
+    """An op's own result as its node saves it: no grad_fn, so no cycle result → node → result."""
+
+
+def _without_cycle(value: Any, node: Context) -> Any:
+    if not isinstance(value, Tensor) or value.grad_fn is not node:
+        return value
+    saved = _Output.__new__(_Output)
+    saved.array, saved._storage = value.array, value.storage
+    saved.output_nr = value.output_nr
+    return saved
+
+
+class Function:
+    """One operation. Subclass it, write forward and backward, call `apply`.
+
+    All names are those of torch.autograd.Function. `forward` sees arrays; `setup_context` sees what
+    the caller passed and got, and saves what `backward` needs; `backward` is written in operators
+    and ops, so that one rule serves arrays (the usual pass) and Tensors (higher derivatives).
+    """
+
+    promotion: ClassVar[Callable[[list[Any]], list[Any]] | None] = None  # how mixed dtypes meet
+    view: ClassVar[bool] = False  # the outputs may share memory with the first input
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "forward" in vars(cls) and "ctx" in inspect.signature(cls.forward).parameters:
+            raise TypeError(
+                f"{cls.__name__}.forward takes the arguments only, as arrays, and no ctx. Call "
+                "ctx.save_for_backward in setup_context(ctx, inputs, output)."
+            )
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        """Arrays in, an array (or a tuple of arrays) out."""
+        raise NotImplementedError("a Function needs a static method forward(...)")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Say what backward needs: inputs or output by ctx.save_for_backward, constants on ctx."""
+
+    @staticmethod
+    def backward(ctx: Any, *gs: Any) -> Any:
+        """One gradient per input, from one per output."""
+        raise NotImplementedError(
+            f"{ctx.function.__name__} has no backward(ctx, g): nothing says what its gradient is."
+        )
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        """Arguments to test (n = 4) and to time (n = 1024) this op with."""
+        raise NotImplementedError("samples(rng, n) yields arguments of forward")
+
+    @classmethod
+    def apply(cls, *inputs: Any) -> Any:
+        """Run forward; if an input requires a gradient, record the call."""
+        arrays, needs, lifted = [], [], False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x.array)
+                needs.append(x._requires_grad)
+                lifted = True
+            else:
+                arrays.append(x)
+                needs.append(False)
+        if cls.promotion is not None:
+            arrays = cls.promotion(arrays)
+        kernel = select(cls.__name__, arrays)
+        output = cls.forward(*arrays) if kernel is None else kernel.run(*arrays)
+        extras = None
+        if type(output) is WithExtras:
+            output, extras = output
+        many = type(output) is tuple
+        # NumPy makes scalars of 0-d results
+        outputs = [y if y.ndim else as_array(y) for y in (output if many else (output,))]
+        if not lifted:  # arrays in, arrays out: nothing to record
+            return tuple(outputs) if many else outputs[0]
+
+        if True in needs and recording.get():
+            ctx = Context(cls, inputs, needs, outputs)
+            ctx.kernel, ctx.extras = kernel, extras
+            results = [
+                wrap(y, ctx, i) if y.dtype.kind == "f" else wrap(y) for i, y in enumerate(outputs)
+            ]
+            cls.setup_context(ctx, inputs, tuple(results) if many else results[0])
+            if anomaly.watching.get():
+                anomaly.check_forward(ctx, arrays, outputs)
+        else:
+            results = [wrap(y) for y in outputs]
+        if cls.view:
+            inplace.link_views(cls, inputs, results, many)
+        return tuple(results) if many else results[0]
+
+
+def all_functions(of: type[Function] = Function) -> Iterator[type[Function]]:
+    """Every op there is, for tests and benchmarks to walk."""
+    for cls in of.__subclasses__():
+        if "forward" in vars(cls):
+            yield cls
+        yield from all_functions(cls)

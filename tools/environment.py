@@ -1,0 +1,94 @@
+"""Make or mend the virtual environment .venv beside this project, and install the project into it.
+
+    python3 tools/environment.py train        the package and what `make train` needs
+    python3 tools/environment.py dev torch    several extras of pyproject.toml
+
+Nothing happens when .venv is sound, belongs to this folder, holds these extras and neither pyproject.toml nor setup.py has
+changed since. Only the standard library is used, and Windows works too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+STAMP = VENV / "installed.json"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+OLDEST = (3, 11)
+
+
+def wanted(extras: set[str]) -> dict[str, Any]:
+    """What the stamp of a fresh environment says."""
+    digest = hashlib.sha256()
+    for name in ("pyproject.toml", "setup.py"):
+        digest.update((ROOT / name).read_bytes())
+    return {
+        "folder": str(ROOT),
+        "project": digest.hexdigest(),
+        "build": os.environ.get("MMB_BUILD", ""),
+        "extras": sorted(extras),
+    }
+
+
+def installed() -> dict[str, Any]:
+    """What the stamp says; nothing if there is no sound environment."""
+    try:
+        stamp = json.loads(STAMP.read_text(encoding="utf-8"))
+        subprocess.run([PYTHON, "-c", "import pip, numpy, tinygrad_mmb"], check=True, cwd=VENV,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return {}
+    return dict(stamp)
+
+
+def pip(*arguments: str) -> None:
+    """Run pip inside the environment; its own message is the best there is when it fails."""
+    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments]
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        raise SystemExit(f"tools/environment.py: this failed: {' '.join(command)}")
+
+
+def make_environment() -> None:
+    """A new .venv; one that another folder or a Python now gone has made is thrown away."""
+    if VENV.exists():
+        shutil.rmtree(VENV)
+    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=False)
+    if made.returncode:
+        raise SystemExit(
+            "tools/environment.py: python -m venv failed. On Debian and Ubuntu: "
+            "apt install python3-venv. Or name another Python: make PYTHON=python3.12 ..."
+        )
+
+
+def main() -> None:
+    """Compare the stamp with what is wanted; do what is missing."""
+    if sys.version_info < OLDEST:
+        raise SystemExit(
+            f"tools/environment.py: this is Python {sys.version.split()[0]}, but tinygrad_mmb "
+            "needs 3.11 or newer. Name one: make PYTHON=python3.12 ..."
+        )
+    extras = set(sys.argv[1:])
+    stamp = installed()
+    have = set(stamp.get("extras", ()))
+    if stamp and stamp == wanted(have) and extras <= have:
+        return
+    if not stamp or stamp.get("folder") != str(ROOT):
+        make_environment()
+        have = set()
+    STAMP.unlink(missing_ok=True)  # an interrupted installation leaves no stamp
+    extras |= have
+    names = f"[{','.join(sorted(extras))}]" if extras else ""
+    pip("install", "--quiet", "--editable", f".{names}")
+    STAMP.write_text(json.dumps(wanted(extras), indent=2), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
