@@ -1,0 +1,386 @@
+"""Optimizer: groups of parameters with their options, and what an algorithm remembers of each."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
+from itertools import chain
+from typing import Any, ClassVar
+
+from tinygrad_mmb.autograd.grad_mode import enable_grad
+from tinygrad_mmb.autograd.hooks import RemovableHandle
+from tinygrad_mmb.autograd.tensor import Tensor, wrap
+from tinygrad_mmb.backend import (
+    Array,
+    as_array,
+    device_of,
+    float32,
+    float64,
+    get_default_dtype,
+    namespace,
+    to_device,
+)
+from tinygrad_mmb.kernels.registry import select
+
+Group = dict[str, Any]  #         options by name, and under "params" a list of Tensors
+State = dict[str, Array]  #       what `update` remembers of one parameter
+PostHook = Callable[["Optimizer", tuple[Any, ...], dict[str, Any]], None]
+
+
+class required:  # noqa: N801 - PyTorch's name: the default of an option that has none
+    """Stands in `defaults` for an option that every group must set itself."""
+
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+class Optimizer:
+    """Base class. An algorithm of its own writes the formula of one step for one parameter:
+
+        class SignDescent(Optimizer):
+            def __init__(self, params, lr=1e-2):
+                super().__init__(params, {"lr": lr})
+
+            def update(self, theta, g, state, *, lr):
+                theta -= lr * namespace(theta).sign(g)
+
+    `theta` and `g` are arrays; `theta` is changed in place, `g` never. The keyword arguments of
+    `update` are filled from the options of the parameter's group; one named `t` counts the steps
+    of this parameter, from 1. `state` is a dictionary of arrays, made by `start` before the first
+    step. `step` asks the kernel table first: a twin takes (thetas, gs, states, ts) of a group.
+
+    Raises: TypeError for a Tensor where a list of them belongs, or for what is no Tensor;
+    ValueError for no parameters, for inner results, and for a parameter in two groups.
+    """
+
+    kernel: ClassVar[str | None] = None  # key in the kernel table; a new `update` drops it
+    neutral: ClassVar[dict[str, Any]] = {}  # options that old state dicts lack, and what they meant
+    _options: ClassVar[tuple[str, ...]] = ()  # the keyword arguments of `update`, without t
+    _counts: ClassVar[bool] = False  # whether `update` asks for t
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "update" in vars(cls):
+            names = inspect.signature(cls.update).parameters.values()
+            keywords = [p.name for p in names if p.kind is p.KEYWORD_ONLY]
+            cls._options = tuple(k for k in keywords if k != "t")
+            cls._counts = "t" in keywords
+            if "kernel" not in vars(cls):  # a student's Adam must never run as ours
+                cls.kernel = None
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, "
+                f"but got one Tensor of shape {params.shape}. Put it into a list: [x]."
+            )
+        self.defaults = defaults
+        self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[Group] = []
+        self._post_hooks: list[PostHook] = []
+        self._opt_called = False  # a schedule that steps before its optimizer warns
+        groups = list(params)
+        if not groups:
+            raise ValueError(
+                "optimizer got an empty parameter list. Pass model.parameters(), and make sure "
+                "that they were not used up by an earlier loop."
+            )
+        for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
+            self.add_param_group(group)
+
+    # -- one step
+
+    def start(self, theta: Array, group: Group) -> State:
+        """What `update` will find in its `state`: nothing, unless the algorithm remembers."""
+        return {}
+
+    def update(self, *args: Any, **options: Any) -> None:
+        """update(theta, g, state, *, ...): the formula. Every algorithm writes its own."""
+        raise NotImplementedError(f"{type(self).__name__} needs an update(theta, g, state, ...)")
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Move every parameter that has a gradient, and return `closure()` if there is one.
+
+        `closure` clears the gradients, computes the loss, calls backward on it and returns it.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            if params:
+                self._step_group(group, params)
+        self._opt_called = True
+        for hook in list(self._post_hooks):
+            hook(self, (self, *([] if closure is None else [closure])), {})
+        return loss
+
+    def _step_group(self, group: Group, params: list[Tensor]) -> None:
+        options = {k: number(group[k]) for k in self._options if k in group}
+        memory = [self._state_of(p, group) for p in params]
+        ts = [count(state) for state in memory] if self._counts else []
+        states = [{k: v.array for k, v in s.items() if isinstance(v, Tensor)} for s in memory]
+        thetas = [p.array for p in params]
+        gs = [g.array for p in params if (g := p.grad) is not None]
+        key = self.kernel
+        twin = None if key is None else select(key, (thetas, gs, states, ts), **options)
+        if twin is not None:
+            twin.run(thetas, gs, states, ts, **options)
+        else:
+            for i, theta in enumerate(thetas):
+                if self._counts:
+                    options["t"] = ts[i]
+                self.update(theta, gs[i], states[i], **options)
+        for p, kept, arrays in zip(params, memory, states, strict=True):
+            p.storage.touch()  # a graph that saved the old values must notice
+            for name, array in arrays.items():  # `update` may have made or replaced some
+                if not isinstance(kept.get(name), Tensor) or kept[name].array is not array:
+                    kept[name] = wrap(array)
+            if kept:
+                self.state[p] = kept
+
+    def _state_of(self, p: Tensor, group: Group) -> dict[str, Any]:
+        """The state of p, made at its first step."""
+        state = self.state.get(p) or {}
+        if not state:
+            made = self.start(p.array, group)
+            if self._counts:
+                state["step"] = wrap(zero_steps(group))
+            state.update({k: wrap(array) for k, array in made.items()})
+        return state
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or with set_to_none=False fill them with zeros."""
+        for p in self._parameters():
+            if p.grad is None:
+                continue
+            if set_to_none:
+                p.grad = None
+            else:
+                if p.grad.grad_fn is not None:
+                    p.grad = p.grad.detach()
+                p.grad.requires_grad_(False)
+                p.grad.array[...] = 0
+                p.grad.storage.touch()
+
+    def register_step_post_hook(self, hook: PostHook) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` after every step; `handle.remove()` takes it away.
+
+        Raises: NotImplementedError for a class with a `step` of its own, which would not call it.
+        """
+        if type(self).step is not Optimizer.step:
+            raise NotImplementedError(
+                f"{type(self).__name__} has a step() of its own, which calls no hooks. Write "
+                "update() instead."
+            )
+        self._post_hooks.append(hook)
+        return RemovableHandle(lambda: self._post_hooks.remove(hook))
+
+    # -- groups
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Move more parameters from now on; options that the group does not name are `defaults`."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        param_group["params"] = params = as_list(param_group["params"])
+        named = [p for p in params if isinstance(p, tuple)]
+        if named:
+            if len(named) != len(params):
+                raise ValueError(
+                    "all optimizer params should be with/without names. Some param names are "
+                    "missing"
+                )
+            param_group["params"] = params = [p for _, p in named]
+            param_group["param_names"] = [name for name, _ in named]
+        for i, p in enumerate(params):
+            self._check(i, p)
+        for name, default in self.defaults.items():
+            if name not in param_group and (default is required or isinstance(default, required)):
+                raise ValueError(
+                    "parameter group didn't specify a value of required optimization parameter "
+                    f"{name}"
+                )
+            param_group.setdefault(name, default)
+        if len(params) != len(set(params)):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; in future, this "
+                "will cause an error. Each is moved once for every time it is listed.",
+                stacklevel=3,
+            )
+        if any(("param_names" in g) != ("param_names" in param_group) for g in self.param_groups):
+            raise ValueError(
+                "all optimizer param groups should be with/without names. cannot add param group "
+                f"{'with' if named else 'without'} names to the optimizer"
+            )
+        if not set(self._parameters()).isdisjoint(params):
+            raise ValueError("some parameters appear in more than one parameter group")
+        self.param_groups.append(param_group)
+
+    def _check(self, i: int, p: Any) -> None:
+        if not isinstance(p, Tensor):
+            raise TypeError(
+                f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__} "
+                f"(number {i})"
+            )
+        if p.grad_fn is not None and not p._retains_grad:
+            raise ValueError(
+                f"can't optimize a non-leaf Tensor: params[{i}] of shape {p.shape} is the result "
+                "of an operation. Pass the Tensor that it was computed from, or x.detach()."
+            )
+
+    def _parameters(self) -> Iterator[Any]:
+        return chain.from_iterable(group["params"] for group in self.param_groups)
+
+    # -- saving and loading
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": {0: {...}, ...}, "param_groups": [...]}: parameters numbered in their order.
+
+        The Tensors in it are those in use: copy them (or write a file) to keep this moment.
+        """
+        numbers: dict[int, int] = {}
+        for i, p in enumerate(self._parameters()):
+            numbers.setdefault(id(p), i)
+        groups = [
+            {
+                **{k: v for k, v in group.items() if k != "params"},
+                "params": [numbers[id(p)] for p in group["params"]],
+            }
+            for group in self.param_groups
+        ]
+        state = {numbers.get(id(p), p): state for p, state in self.state.items()}
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a `state_dict()`, ours or PyTorch's: options and state are copied.
+
+        Tensors, arrays and torch.Tensors are taken alike. All but the step count get the dtype and
+        device of their parameter.
+
+        Raises: ValueError if the groups differ in number or in size.
+        """
+        saved = deepcopy(state_dict["param_groups"])
+        if len(saved) != len(self.param_groups):
+            raise ValueError(
+                "loaded state dict has a different number of parameter groups: "
+                f"{len(saved)}, but this optimizer has {len(self.param_groups)}"
+            )
+        for i, (old, new) in enumerate(zip(self.param_groups, saved, strict=True)):
+            if len(old["params"]) != len(new["params"]):
+                raise ValueError(
+                    "loaded state dict contains a parameter group that doesn't match the size of "
+                    f"optimizer's group: group {i} has {len(new['params'])} parameters there and "
+                    f"{len(old['params'])} here"
+                )
+        known = dict(
+            zip(chain.from_iterable(g["params"] for g in saved), self._parameters(), strict=True)
+        )
+        state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        for index, values in state_dict["state"].items():
+            p = known.get(index)
+            if p is None:
+                state[index] = values
+            else:
+                state[p] = {k: copied(k, v, p) for k, v in values.items()}
+        for old, new in zip(self.param_groups, saved, strict=True):
+            new["params"] = old["params"]
+            if "param_names" in old:
+                new.setdefault("param_names", old["param_names"])
+        self.__setstate__({"state": state, "param_groups": saved})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        vars(self).setdefault("_post_hooks", [])
+        vars(self).setdefault("_opt_called", False)
+        for group in self.param_groups:
+            for name, value in self.neutral.items():
+                group.setdefault(name, value)
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {k}: {group[k]}" for k in sorted(group) if k != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def as_list(params: Any) -> list[Any]:
+    """The parameters of a group, in an order that is the same in every run."""
+    if isinstance(params, Tensor):
+        return [params]
+    if isinstance(params, set):
+        raise TypeError(
+            "optimizer parameters need to be organized in ordered collections, but the ordering of "
+            "tensors in sets will change between runs. Please use a list instead."
+        )
+    return list(params)
+
+
+def number(option: Any) -> Any:
+    """An option as a plain number: Tensors and NumPy's scalars would widen float32 arrays."""
+    if isinstance(option, tuple):
+        return tuple(number(o) for o in option)
+    return option.item() if hasattr(option, "item") else option
+
+
+def zero_steps(group: Group) -> Array:
+    """No steps yet: PyTorch counts in a 0-d float on the CPU."""
+    wide = get_default_dtype() == float64 and not group.get("fused")
+    return namespace().zeros((), float64 if wide else float32)
+
+
+def count(state: dict[str, Any]) -> float:
+    """Count one more step of a parameter; how many there are now."""
+    step = state["step"]
+    if not isinstance(step, Tensor):  # state dicts of PyTorch before 1.12
+        step = state["step"] = wrap(as_array(float(step)))
+    step.array += 1
+    step.storage.touch()
+    return float(step.array)
+
+
+def copied(name: str, value: Any, p: Tensor) -> Any:
+    """One value of a loaded state, as a Tensor of our own where it is an array of any kind."""
+    if not hasattr(value, "dtype"):
+        return deepcopy(value)
+    array = value.array if isinstance(value, Tensor) else as_array(value)
+    if name == "step":
+        return wrap(namespace(array).array(array))
+    there = to_device(array, device_of(p.array))
+    return wrap(namespace(there).array(there, dtype=p.dtype))
+
+
+def check_learning_rate(lr: Any) -> None:
+    """Raise unless `lr` is one number, or a Tensor that holds one."""
+    if isinstance(lr, Tensor) and lr.array.size != 1:
+        raise ValueError(f"Tensor lr must be 1-element, but it has shape {lr.shape}")
+
+
+def refuse(name: str, **unsupported: Any) -> None:
+    """Raise for switches of PyTorch that promise what is not here."""
+    for option, value in unsupported.items():
+        if value:
+            raise NotImplementedError(
+                f"{name}({option}={value}) is not supported: "
+                + {
+                    "differentiable": "steps are not recorded. Leave it out.",
+                    "capturable": "the step count lives on the CPU. Leave it out.",
+                }[option]
+            )
+
+
+def check_fused(foreach: bool | None, differentiable: bool, fused: bool | None) -> None:
+    """Raise for the combinations that PyTorch refuses. Alone, both switches change no number here:
+    which kernel runs is the kernel table's business.
+    """
+    if fused and differentiable:
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if fused and foreach:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
