@@ -38,15 +38,23 @@ def wanted(extras: set[str]) -> dict[str, Any]:
     }
 
 
-def installed() -> dict[str, Any]:
-    """What the stamp says; nothing if there is no sound environment."""
+def sound() -> bool:
+    """Whether .venv was made for this very folder, by a Python that is still there, and has pip."""
+    probe = "import sys, pip; print(sys.prefix)"
+    command = [PYTHON, "-X", "utf8", "-I", "-c", probe]
     try:
-        stamp = json.loads(STAMP.read_text(encoding="utf-8"))
-        subprocess.run([PYTHON, "-c", "import pip, numpy, tinygrad_mmb"], check=True, cwd=VENV,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-    except (OSError, ValueError, subprocess.CalledProcessError):
+        answer = subprocess.run(command, capture_output=True, check=True, encoding="utf-8")
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return Path(answer.stdout.strip()).resolve() == VENV.resolve()
+
+
+def installed() -> dict[str, Any]:
+    """What the stamp says; nothing if the installation was never finished."""
+    try:
+        return dict(json.loads(STAMP.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
         return {}
-    return dict(stamp)
 
 
 def pip(*arguments: str) -> None:
@@ -76,13 +84,12 @@ def main() -> None:
             "needs 3.11 or newer. Name one: make PYTHON=python3.12 ..."
         )
     extras = set(sys.argv[1:])
+    if not sound():
+        make_environment()
     stamp = installed()
     have = set(stamp.get("extras", ()))
     if stamp and stamp == wanted(have) and extras <= have:
         return
-    if not stamp or stamp.get("folder") != str(ROOT):
-        make_environment()
-        have = set()
     STAMP.unlink(missing_ok=True)  # an interrupted installation leaves no stamp
     extras |= have
     names = f"[{','.join(sorted(extras))}]" if extras else ""

@@ -1,0 +1,27 @@
+# make train       train on the handwritten digits; ARGS="--model cnn --seed 1" goes to the command
+# make test        the test suite (at most 8 minutes on two cores); ARGS="-k softmax" goes to pytest
+# make test-full   the same with the slow tests
+#
+# Each makes or mends .venv first. Without make: python -m pip install . && python -m tinygrad_mmb train digits
+
+PYTHON ?= python3
+ARGS ?=
+ifeq ($(OS),Windows_NT)
+VENV_PYTHON := .venv/Scripts/python.exe
+else
+VENV_PYTHON := .venv/bin/python
+endif
+
+.PHONY: train test test-full
+
+train:
+	@$(PYTHON) tools/environment.py train
+	@$(VENV_PYTHON) -m tinygrad_mmb train digits $(ARGS)
+
+test:
+	@$(PYTHON) tools/environment.py dev
+	@$(VENV_PYTHON) -m pytest -n auto -m "not slow" $(ARGS)
+
+test-full:
+	@$(PYTHON) tools/environment.py dev
+	@$(VENV_PYTHON) -m pytest -n auto $(ARGS)

@@ -1,0 +1,79 @@
+"""With what a run was made: enough to make it again."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tinygrad_mmb.backend import blas
+from tinygrad_mmb.backend.extension import PACKAGE, extensions
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def version_of(package: str) -> str | None:
+    """The installed version of a package; None if it is not installed. It is not imported."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine, BLAS and threads of this process."""
+    return {
+        "versions": {
+            "tinygrad_mmb": version_of("tinygrad-mmb"),
+            "python": platform.python_version(),
+            "numpy": version_of("numpy"),
+            "safetensors": version_of("safetensors"),
+        },
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "blas": {"name": blas.blas_name(), "threads": blas.blas_threads()},
+        "thread_variables": {name: os.environ[name] for name in THREADS if name in os.environ},
+        "extensions": {name: e.active for name, e in extensions().items()},
+        "commit": commit(),
+    }
+
+
+def commit(folder: Path = PACKAGE) -> dict[str, Any] | None:
+    """The commit that this source stands at, and whether files differ from it. None without git or outside a checkout.
+
+    A package installed inside another project's checkout is not that project's commit, so the file must be tracked.
+    """
+    if git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None
+    changed = git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    return {"hash": git(folder, "rev-parse", "HEAD"), "changed": bool(changed)}
+
+
+def git(folder: Path, *arguments: str) -> str | None:
+    """What git answers; None if it cannot."""
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=20,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def now() -> str:
+    """This moment, in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def command() -> list[str]:
+    """How this process was called, for people to read."""
+    return [Path(sys.argv[0]).name, *sys.argv[1:]]
