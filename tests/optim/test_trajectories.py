@@ -249,7 +249,7 @@ BAD = [
 @pytest.mark.parametrize(("name", "options"), BAD)
 def test_what_pytorch_refuses_is_refused_with_its_error(name, options):
     torch = pytest.importorskip("torch")
-    with pytest.raises(Exception) as theirs_error:  # noqa: PT011 - its type is the question
+    with pytest.raises(Exception) as theirs_error:
         getattr(torch.optim, name)(theirs(torch), **options)
     with pytest.raises(theirs_error.type):
         getattr(optim, name)(ours(), **options)

@@ -98,7 +98,7 @@ class Optimizer:
         return {}
 
     def update(self, *args: Any, **options: Any) -> None:
-        """update(theta, g, state, *, ...): the formula. Every algorithm writes its own."""
+        """The formula, as update(theta, g, state, *, ...). Every algorithm writes its own."""
         raise NotImplementedError(f"{type(self).__name__} needs an update(theta, g, state, ...)")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -1,0 +1,1 @@
+"""PyTorch's paths to what lives elsewhere: `utils.data` is `data`."""
