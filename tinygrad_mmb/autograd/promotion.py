@@ -51,6 +51,17 @@ def kept(operands: list[Any]) -> list[Any]:
     return operands
 
 
+def floats_only(operands: list[Any]) -> list[Any]:
+    """As `kept`, for what PyTorch computes of floats only.
+
+    Raises: NotImplementedError for integers and bools.
+    """
+    x = operands[0]
+    if getattr(x, "dtype", float32).kind != "f":
+        raise NotImplementedError(f"not implemented for {x.dtype}. Convert first: x.to(float32).")
+    return kept(operands)
+
+
 def difference(operands: list[Any]) -> list[Any]:
     """As `common`, and no bools: PyTorch would have to choose between xor and -1.
 
@@ -83,6 +94,25 @@ def quotient(operands: list[Any]) -> list[Any]:
         return operands
     a, b = meet(operands, floating=True)
     return [a, Precise(operands[1]) if finer_scalar(a, operands[1]) else b]
+
+
+def power(operands: list[Any]) -> list[Any]:
+    """As `common`; an exponent must fit into the dtype of the result.
+
+    Raises: RuntimeError if it does not, and for an integer to a negative power.
+    """
+    if agree(*operands):
+        return operands
+    a, b = operands
+    if hasattr(a, "dtype") and not is_array(b):
+        b, dtype = number(b), result_type(operands)
+        if dtype.kind in "iu" and b < 0:
+            raise RuntimeError(
+                f"pow: Integers to negative integer powers are not allowed: {dtype} to {b}. "
+                "Convert first: x.to(float32)."
+            )
+        b = fits(b, dtype, "pow")
+    return meet([a, b])
 
 
 def branches(operands: list[Any]) -> list[Any]:
@@ -123,6 +153,19 @@ def no_tensor(operands: list[Any]) -> TypeError:
     """What to raise when no operand is a Tensor."""
     kinds = " and ".join(type(x).__name__ for x in operands)
     return TypeError(f"expected a Tensor, but got {kinds}. Make one: torch.tensor(x).")
+
+
+def refuse_numbers(name: str, *operands: Any) -> None:
+    """Where PyTorch takes Tensors only.
+
+    Raises: TypeError for a number or anything else that is no Tensor.
+    """
+    for i, x in enumerate(operands):
+        if not hasattr(x, "dtype"):
+            raise TypeError(
+                f"{name}(): argument {i + 1} must be Tensor, not {type(x).__name__}. "
+                "Make it one: torch.tensor(x)."
+            )
 
 
 def cast(x: Any, dtype: DType) -> Any:
@@ -201,7 +244,9 @@ def fits(value: Any, dtype: DType, where: str) -> Any:
     if dtype.kind == "f":
         finite = x == x and x not in (float("inf"), float("-inf"))
         if finite and not -LARGEST[dtype] <= x <= LARGEST[dtype]:
-            raise RuntimeError(f"{where}: value cannot be converted to {dtype} without overflow: {x}.")
+            raise RuntimeError(
+                f"{where}: value cannot be converted to {dtype} without overflow: {x}."
+            )
         return float(x)
     top = 2 ** (8 * dtype.itemsize - (dtype.kind == "i")) - 1
     bottom = -top - 1 if dtype.kind == "i" else -top
@@ -226,9 +271,16 @@ def shape_mismatch(name: str, arrays: list[Any]) -> RuntimeError | None:
     return None
 
 
+def widened(x: Any) -> Any:
+    """float16 as float32, to compute several steps in and round once, as PyTorch does."""
+    return x.astype(float32) if x.dtype == float16 else x
+
+
 def finer_scalar(a: Any, b: Any) -> bool:
     """Whether b is a number or a 0-d array with more digits than the float16 array a."""
-    return is_array(a) and a.dtype == float16 and not (is_array(b) and (b.ndim or b.dtype == float16))
+    return (
+        is_array(a) and a.dtype == float16 and not (is_array(b) and (b.ndim or b.dtype == float16))
+    )
 
 
 class Precise:

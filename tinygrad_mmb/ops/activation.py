@@ -1,0 +1,190 @@
+"""Activation functions: what stands between two linear maps, so that they are not one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from tinygrad_mmb import ops
+from tinygrad_mmb.autograd import inplace as writing
+from tinygrad_mmb.autograd import promotion
+from tinygrad_mmb.autograd.method_table import method
+from tinygrad_mmb.autograd.tensor import X
+from tinygrad_mmb.backend import Array, float16, float32, namespace
+from tinygrad_mmb.ops.elementwise import Elementwise
+
+__all__ = ["elu", "gelu", "leaky_relu", "relu", "selu", "silu", "softplus"]
+
+
+class Activation(Elementwise):
+    """A formula for floats only, in x and perhaps some numbers."""
+
+    promotion = promotion.floats_only
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, *ctx.numbers = inputs
+        ctx.save_for_backward(x)
+
+
+class Relu(Elementwise):
+    """y = max(x, 0).   ∂L/∂x = g where y > 0, else 0: at 0 too."""
+
+    promotion = promotion.kept
+
+    @staticmethod
+    def forward(x: Array) -> Array:
+        if x.dtype.kind == "b":
+            raise RuntimeError("relu: Boolean inputs not supported. Convert first: x.to(float32).")
+        return namespace(x).maximum(x, 0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (y,) = ctx.saved_tensors
+        return ops.selection.Where.apply(y <= 0, 0.0, g)  # so NaN keeps its gradient
+
+
+class LeakyRelu(Activation):
+    """y = x where x > 0, else s · x.   ∂L/∂x = g, else s · g."""
+
+    @staticmethod
+    def forward(x: Array, slope: float) -> Array:
+        return namespace(x).where(x > 0, x, x * x.dtype.type(slope))
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x,), (slope,) = ctx.saved_tensors, ctx.numbers
+        return ops.where(x > 0, g, g * slope), None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, n)), 0.01
+
+
+class Elu(Activation):
+    """y = s · x where x > 0, else s · α (eˣ - 1).   ∂L/∂x = s · g, else s · α · eˣ · g."""
+
+    @staticmethod
+    def forward(x: Array, alpha: float, scale: float) -> Array:
+        xp, wide = namespace(x), promotion.widened(x)
+        low = xp.expm1(xp.minimum(wide, 0.0)) * (alpha * scale)
+        return xp.where(wide > 0, wide * scale, low).astype(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x,), (alpha, scale) = ctx.saved_tensors, ctx.numbers
+        low = ops.exp(ops.where(x > 0, 0.0, x)) * (alpha * scale)  # never overflows
+        return g * ops.where(x > 0, scale, low), None, None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, n)), 1.5, 1.1
+
+
+class Softplus(Activation):
+    """y = ln(1 + e^(βx)) / β, and x itself where βx > threshold.   ∂L/∂x = g · σ(βx), and g."""
+
+    @staticmethod
+    def forward(x: Array, beta: float, threshold: float) -> Array:
+        xp = namespace(x)
+        wide = promotion.widened(x)
+        z = wide * beta
+        soft = xp.log1p(xp.exp(z)) / x.dtype.type(beta)
+        return xp.where(z > threshold, wide, soft).astype(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x,), (beta, threshold) = ctx.saved_tensors, ctx.numbers
+        z = x * beta
+        return ops.where(z > threshold, g, g * ops.sigmoid(z)), None, None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield 10.0 * rng.standard_normal((n, n)), 1.0, 20.0
+        yield rng.standard_normal((n, n)), 2.0, 1.0
+
+
+@method(inplace=True)
+def relu(x: X) -> X:
+    """max(x, 0) of each element."""
+    return Relu.apply(x)
+
+
+def leaky_relu(input: X, negative_slope: float = 0.01, inplace: bool = False) -> X:
+    """x where x > 0, else negative_slope · x."""
+    return applied(input, inplace, LeakyRelu.apply, negative_slope)
+
+
+def elu(input: X, alpha: float = 1.0, inplace: bool = False) -> X:
+    """x where x > 0, else alpha · (eˣ - 1).
+
+    Source: Clevert, Unterthiner, Hochreiter, Fast and accurate deep network learning by exponential
+    linear units, 2016.
+    """
+    return applied(input, inplace, Elu.apply, alpha, 1.0)
+
+
+def selu(input: X, inplace: bool = False) -> X:
+    """λx where x > 0, else λα (eˣ - 1), with λ and α such that mean 0 and variance 1 stay so.
+
+    Source: Klambauer, Unterthiner, Mayr, Hochreiter, Self-normalizing neural networks, 2017.
+    """
+    return applied(input, inplace, Elu.apply, 1.6732632423543772, 1.0507009873554805)
+
+
+def silu(input: X, inplace: bool = False) -> X:
+    """x · σ(x), also called swish."""
+    return applied(input, inplace, gated_by_sigmoid)
+
+
+def gelu(input: X, *, approximate: str = "none") -> X:
+    """x · Φ(x), with Φ the normal distribution function; or its approximation by 'tanh'.
+
+        x/2 · (1 + erf(x / √2))     or     x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))
+
+    Raises: RuntimeError for another `approximate`.
+    Source: Hendrycks and Gimpel, Gaussian error linear units, 2016.
+    """
+    if approximate == "none":
+        return applied(input, False, gated_by_erf)
+    if approximate == "tanh":
+        return applied(input, False, gated_by_tanh)
+    raise RuntimeError(f"approximate argument must be either none or tanh, but got {approximate!r}")
+
+
+def softplus(input: X, beta: float = 1, threshold: float = 20) -> X:
+    """ln(1 + e^(βx)) / β: a smooth relu, and x itself where βx > threshold."""
+    return applied(input, False, Softplus.apply, beta, threshold)
+
+
+def gated_by_sigmoid(x: X) -> X:
+    """x · σ(x)."""
+    return x * ops.sigmoid(x)
+
+
+def gated_by_erf(x: X) -> X:
+    """x · Φ(x), exactly."""
+    return x * (0.5 * (1.0 + ops.erf(x * math.sqrt(0.5))))
+
+
+def gated_by_tanh(x: X) -> X:
+    """x · Φ(x), nearly."""
+    return 0.5 * x * (1.0 + ops.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x))))
+
+
+def applied(x: X, inplace: bool, formula: Any, *numbers: Any) -> X:
+    """formula(x, *numbers), written into x if so asked; composed formulas run float16 in float32.
+
+    Raises: NotImplementedError for integers and bools, as PyTorch does.
+    """
+    promotion.floats_only([x])
+    if inplace:
+        return writing.update(x, applied, False, formula, *numbers)
+    if x.dtype == float16 and not numbers:
+        return ops.to(formula(ops.to(x, float32)), float16)
+    return formula(x, *numbers)

@@ -1,0 +1,137 @@
+"""Whole numbers, signs and magnitudes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_mmb import ops
+from tinygrad_mmb.autograd import promotion
+from tinygrad_mmb.autograd.method_table import method
+from tinygrad_mmb.autograd.tensor import X
+from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.ops.elementwise import Elementwise
+
+__all__ = ["abs", "absolute", "ceil", "floor", "round", "sign"]
+
+
+class Abs(Elementwise):
+    """y = |x|.   ∂L/∂x = g · sign x, so 0 at 0."""
+
+    promotion = promotion.kept
+
+    @staticmethod
+    def forward(x: Array) -> Array:
+        refuse_bool("abs", x)
+        return namespace(x).abs(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return g * ops.sign(x)
+
+
+class Staircase(Elementwise):
+    """Constant between its jumps.   ∂L/∂x = 0."""
+
+    promotion = promotion.kept
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return ops.selection.flat(g)
+
+
+class Sign(Staircase):
+    """y = 1 for x > 0, -1 for x < 0, else 0, for NaN too.   ∂L/∂x = 0."""
+
+    @staticmethod
+    def forward(x: Array) -> Array:
+        if x.dtype.kind == "b":
+            return x.copy()
+        return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
+
+
+class Floor(Staircase):
+    """y = ⌊x⌋, the largest integer that is not above x.   ∂L/∂x = 0."""
+
+    @staticmethod
+    def forward(x: Array) -> Array:
+        refuse_bool("floor", x)
+        return namespace(x).floor(x) if x.dtype.kind == "f" else x.copy()
+
+
+class Ceil(Staircase):
+    """y = ⌈x⌉, the smallest integer that is not below x.   ∂L/∂x = 0."""
+
+    @staticmethod
+    def forward(x: Array) -> Array:
+        refuse_bool("ceil", x)
+        return namespace(x).ceil(x) if x.dtype.kind == "f" else x.copy()
+
+
+class Round(Staircase):
+    """y = the nearest multiple of 10⁻ᵈ; halves go to the even neighbour.   ∂L/∂x = 0."""
+
+    @staticmethod
+    def forward(x: Array, decimals: int) -> Array:
+        refuse_bool("round", x)
+        if x.dtype.kind != "f":
+            if decimals:
+                raise NotImplementedError(f"round with decimals is not implemented for {x.dtype}.")
+            return x.copy()
+        xp, unit = namespace(x), 10.0 ** (decimals if decimals > 0 else -decimals)
+        return xp.rint(x * unit) / unit if decimals > 0 else xp.rint(x / unit) * unit
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return ops.selection.flat(g), None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Any:
+        yield rng.uniform(0.6, 1.4, (n, n)), 0
+        yield rng.uniform(0.0, 9.0, n) // 1.0 + 0.26, 1
+
+
+def refuse_bool(name: str, x: Array) -> None:
+    """Where PyTorch has no bool version. Raises NotImplementedError."""
+    if x.dtype.kind == "b":
+        raise NotImplementedError(f"{name} is not implemented for Bool. Convert: x.to(int64).")
+
+
+@method(inplace=True)
+def abs(x: X) -> X:
+    """|x| of each element."""
+    return Abs.apply(x)
+
+
+@method(inplace=True)
+def absolute(x: X) -> X:
+    """The same as `abs`."""
+    return Abs.apply(x)
+
+
+@method(inplace=True)
+def sign(x: X) -> X:
+    """-1, 0 or 1 for each element; 0 for NaN."""
+    return Sign.apply(x)
+
+
+@method(inplace=True)
+def floor(x: X) -> X:
+    """Each element rounded down."""
+    return Floor.apply(x)
+
+
+@method(inplace=True)
+def ceil(x: X) -> X:
+    """Each element rounded up."""
+    return Ceil.apply(x)
+
+
+@method(inplace=True)
+def round(x: X, *, decimals: int = 0) -> X:
+    """Each element rounded to `decimals` digits after the point, halves to the even neighbour."""
+    return Round.apply(x, decimals)

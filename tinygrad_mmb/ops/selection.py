@@ -1,0 +1,259 @@
+"""Choosing between values: where, maximum, minimum, clamp, masked_fill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tinygrad_mmb import ops
+from tinygrad_mmb.autograd import promotion
+from tinygrad_mmb.autograd.function import Function
+from tinygrad_mmb.autograd.method_table import method
+from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
+from tinygrad_mmb.backend import Array, as_array, bool_, is_array, namespace, uint8
+from tinygrad_mmb.ops.elementwise import Binary, Operand
+
+__all__ = ["clamp", "clip", "masked_fill", "maximum", "minimum", "where"]
+
+
+class Where(Function):
+    """y = a where the condition holds, else b.   ∂L/∂a = g there, ∂L/∂b = g elsewhere."""
+
+    promotion = promotion.branches
+
+    @staticmethod
+    def forward(condition: Array, a: Any, b: Any) -> Array:
+        return namespace(condition, a, b).where(condition, a, b)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(inputs[0])
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (condition,), (_, need_a, need_b) = ctx.saved_tensors, ctx.needs_input_grad
+        ga = Where.apply(condition, g, 0.0) if need_a else None
+        return None, ga, Where.apply(condition, 0.0, g) if need_b else None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.random((n, n)) < 0.5, rng.standard_normal((n, n)), rng.standard_normal(n)
+        yield rng.random((n, 1)) < 0.5, 1.5, rng.standard_normal((n, n)).T
+
+
+class Maximum(Binary):
+    """y = max(a, b).   g goes to the larger one, half to each where they are equal."""
+
+    @staticmethod
+    def forward(a: Array, b: Array) -> Array:
+        return namespace(a, b).maximum(a, b)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        a, b = ctx.saved_tensors
+        share = Where.apply(a == b, g * 0.5, g)
+        return Where.apply(a < b, 0.0, share), Where.apply(a > b, 0.0, share)
+
+
+class Minimum(Maximum):
+    """y = min(a, b).   g goes to the smaller one, half to each where they are equal."""
+
+    @staticmethod
+    def forward(a: Array, b: Array) -> Array:
+        return namespace(a, b).minimum(a, b)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        a, b = ctx.saved_tensors
+        share = Where.apply(a == b, g * 0.5, g)
+        return Where.apply(a > b, 0.0, share), Where.apply(a < b, 0.0, share)
+
+
+class Clamp(Function):
+    """y = min(max(x, low), high).   g goes to x within the bounds and on them, else to the bound.
+
+    Where low > high, y is high.
+    """
+
+    promotion = promotion.common
+
+    @staticmethod
+    def forward(x: Array, low: Any, high: Any) -> Array:
+        y = x if low is None else namespace(x, low).maximum(x, low)
+        return y if high is None else namespace(y, high).minimum(y, high)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x, low, high), (need_x, need_low, need_high) = ctx.saved_tensors, ctx.needs_input_grad
+        gx = g_low = g_high = None
+        if need_x:
+            gx = g if low is None else Where.apply(x >= low, g, 0.0)
+            gx = gx if high is None else Where.apply(x <= high, gx, 0.0)
+        if need_low:
+            g_low = Where.apply(x < low, g, 0.0)
+            g_low = g_low if high is None else Where.apply(low < high, g_low, 0.0)
+        if need_high:
+            g_high = Where.apply(x > high, g, 0.0)
+            g_high = g_high if low is None else Where.apply(low > high, g, g_high)
+        return gx, g_low, g_high
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        x = rng.standard_normal((n, n))
+        yield x, -0.5, 0.5
+        yield x.T, None, 0.5
+        yield x[0, 0], -0.5, None
+        yield x, rng.uniform(-2.0, 0.0, n), rng.uniform(0.5, 2.0, (n, 1))
+        yield x, rng.uniform(0.5, 2.0, n), rng.uniform(-2.0, 0.0, (n, 1))
+        yield x, rng.uniform(-2.0, 0.0, n), None
+        yield x, None, rng.uniform(-2.0, 0.0, n)
+
+
+class MaskedFill(Function):
+    """y = value where the mask holds, else x.   ∂L/∂x = g elsewhere, ∂L/∂value = Σ g there."""
+
+    @staticmethod
+    def forward(x: Array, mask: Array, value: Any) -> Array:
+        value = as_array(value).astype(x.dtype) if is_array(value) else x.dtype.type(value)
+        return namespace(x, mask).where(mask, value, x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (mask,), (need_x, _, need_value) = ctx.saved_tensors, ctx.needs_input_grad
+        gx = Where.apply(mask, 0.0, g) if need_x else None
+        return gx, None, Where.apply(mask, g, 0.0) if need_value else None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, n)), rng.random((n, n)) < 0.5, -1.0
+        yield rng.standard_normal((n, n)).T, rng.random(n) < 0.5, rng.standard_normal(())
+
+
+def flat(g: X) -> X:
+    """Zeros shaped like g: the gradient where a function is constant, whatever g is."""
+    array = g.array if isinstance(g, Tensor) else g
+    zeros = namespace(array).zeros(array.shape, array.dtype)
+    return wrap(zeros) if isinstance(g, Tensor) else zeros
+
+
+def where(condition: Tensor | Array, input: Any = None, other: Any = None) -> Any:
+    """input where the condition holds, else other. Alone, where(c) is nonzero(c, as_tuple=True).
+
+    Raises: RuntimeError if the condition is neither bool nor uint8, TypeError for wrong kinds.
+    """
+    promotion.refuse_numbers("where", condition)
+    if input is None and other is None:
+        return ops.nonzero(condition, as_tuple=True)
+    if condition.dtype not in (bool_, uint8):
+        raise RuntimeError(
+            "where expected condition to be a boolean tensor, but got a tensor with dtype "
+            f"{condition.dtype}. Compare first: where(x != 0, a, b)."
+        )
+    values = [x.array if isinstance(x, Tensor) else x for x in (input, other)]
+    dtype = promotion.result_type(values)
+    if dtype.kind in "iu":
+        input, other = (x if hasattr(x, "dtype") else in_range(x, dtype) for x in (input, other))
+    if condition.dtype == uint8:
+        condition = condition != 0
+    return Where.apply(condition, input, other)
+
+
+def in_range(x: Any, dtype: Any) -> Any:
+    """A number for `where`. Raises RuntimeError if the integer dtype cannot hold it."""
+    return promotion.fits(x, dtype, "where")
+
+
+@method
+def maximum(input: X, other: Tensor | Array) -> X:
+    """The larger of two elements; NaN if either is."""
+    promotion.refuse_numbers("maximum", input, other)
+    return Maximum.apply(input, other)
+
+
+@method
+def minimum(input: X, other: Tensor | Array) -> X:
+    """The smaller of two elements; NaN if either is."""
+    promotion.refuse_numbers("minimum", input, other)
+    return Minimum.apply(input, other)
+
+
+@method(inplace=True)
+def clamp(x: X, min: Operand | None = None, max: Operand | None = None) -> X:
+    """Each element, no less than `min` and no more than `max`: two numbers or two Tensors.
+
+    Raises: RuntimeError without any bound or if a number does not fit into the dtype of the result;
+    TypeError for a number beside a Tensor with dimensions; NotImplementedError for bools.
+    """
+    promotion.refuse_numbers("clamp", x)
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    bounds = [b for b in (min, max) if b is not None]
+    numbers = [not hasattr(b, "dtype") for b in bounds]
+    if any(numbers):
+        if not all(isinstance(b, (int, float)) or number_like(b) for b in bounds):
+            kinds = ", ".join(type(b).__name__ for b in bounds)
+            raise TypeError(f"clamp: min and max must both be numbers or both Tensors, not {kinds}")
+        min, max = (b if b is None else numeric(b) for b in (min, max))
+        dtype = promotion.result_type([x.array if isinstance(x, Tensor) else x, min, max])
+        min, max = (b if b is None else within(b, dtype) for b in (min, max))
+    else:
+        arrays = [v.array if isinstance(v, Tensor) else v for v in (x, *bounds)]
+        dtype = promotion.result_type(arrays)
+    if dtype.kind == "b":
+        raise NotImplementedError("clamp is not implemented for Bool. Convert: x.to(int64).")
+    return Clamp.apply(x, min, max)
+
+
+def number_like(b: Any) -> bool:
+    """A 0-d Tensor without gradient, which may stand where a number is expected."""
+    return getattr(b, "ndim", 1) == 0 and not getattr(b, "requires_grad", False)
+
+
+def numeric(b: Any) -> Any:
+    """The number in a 0-d Tensor."""
+    return b.array.item() if isinstance(b, Tensor) else promotion.number(b)
+
+
+def within(b: Any, dtype: Any) -> Any:
+    """A bound as a number of this dtype. Raises RuntimeError if it is out of range."""
+    return promotion.fits(b, dtype, "clamp") if dtype.kind != "b" else b
+
+
+@method(inplace=True)
+def clip(x: X, min: Operand | None = None, max: Operand | None = None) -> X:
+    """The same as `clamp`."""
+    return clamp(x, min, max)
+
+
+@method(inplace=True)
+def masked_fill(input: X, mask: Tensor | Array, value: Operand) -> X:
+    """`value`, a number or a 0-d Tensor, where the mask holds, else the element of input.
+
+    Raises: RuntimeError if the mask is not bool, or the value is no number of input's dtype.
+    """
+    promotion.refuse_numbers("masked_fill", input, mask)
+    if mask.dtype != bool_:
+        raise RuntimeError(
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}. "
+            "Compare first: mask != 0."
+        )
+    if hasattr(value, "dtype") and getattr(value, "ndim", 0):
+        raise RuntimeError(
+            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s). Use where(mask, value, input)."
+        )
+    if not hasattr(value, "dtype"):
+        value = promotion.fits(value, input.dtype, "masked_fill")
+    return MaskedFill.apply(input, mask, value)
