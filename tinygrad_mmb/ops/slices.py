@@ -1,0 +1,166 @@
+"""Whole slices along a dimension, named by a vector of integers: index_select and index_add."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tinygrad_mmb.autograd.function import Function
+from tinygrad_mmb.autograd.method_table import method
+from tinygrad_mmb.autograd.tensor import Tensor, X
+from tinygrad_mmb.backend import Array, as_array, is_array, namespace
+from tinygrad_mmb.ops.gathering import (
+    array_of,
+    at_least_1d,
+    checked_index,
+    require_in_bounds,
+)
+from tinygrad_mmb.ops.reduction import require_tensor
+from tinygrad_mmb.ops.shape import dim_of
+
+__all__ = ["index_add", "index_select"]
+
+
+class IndexSelect(Function):
+    """y = the slices of x along `dim` that the index names.   ∂L/∂x = g, added to those slices."""
+
+    @staticmethod
+    def forward(x: Array, dim: int, index: Array) -> Array:
+        if not x.ndim:
+            return x.copy()
+        return namespace(x).take(x, at_least_1d(index), axis=dim)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, ctx.dim, index = inputs
+        ctx.shape, ctx.index = x.shape, array_of(index)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return AddSlices.apply(g, ctx.shape, ctx.dim, ctx.index), None, None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, 3)), 0, as_array([0, 2, 0])
+        yield rng.standard_normal((n, 3)).T, 1, as_array(1)
+        yield rng.standard_normal(()), 0, as_array([0])
+
+
+class AddSlices(Function):
+    """y = zeros, with the slices of x along `dim` added where the index says.   ∂L/∂x = g there."""
+
+    @staticmethod
+    def forward(x: Array, shape: tuple[int, ...], dim: int, index: Array) -> Array:
+        y = namespace(x).zeros(shape, x.dtype)
+        add_slices(y, dim, index, x)
+        return y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        _, _, ctx.dim, index = inputs
+        ctx.index = array_of(index)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return IndexSelect.apply(g, ctx.dim, ctx.index), None, None, None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((3, n)), (n, n), 0, as_array([0, 2, 0])
+        yield rng.standard_normal((n, 2)), (n, 3), 1, as_array([2, 2])
+        yield rng.standard_normal(()), (), 0, as_array([0])
+
+
+class IndexAdd(Function):
+    """y = x, with `alpha` times the slices of source added where the index says.
+
+    ∂L/∂x = g,  ∂L/∂source = alpha times the slices of g.
+    """
+
+    @staticmethod
+    def forward(x: Array, dim: int, index: Array, source: Array, alpha: float) -> Array:
+        y = namespace(x).array(x)
+        add_slices(y, dim, index, source if alpha == 1 else source * x.dtype.type(alpha))
+        return y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        _, ctx.dim, index, source, ctx.alpha = inputs
+        ctx.index, ctx.source_shape = array_of(index), source.shape
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        _, _, _, need_source, _ = ctx.needs_input_grad
+        gs = None
+        if need_source:
+            gs = IndexSelect.apply(g, ctx.dim, ctx.index)
+            gs = gs if ctx.alpha == 1 else gs * ctx.alpha
+        return g, None, None, gs, None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, 3)), 0, as_array([0, 2, 0]), rng.standard_normal((3, 3)), 1
+        yield rng.standard_normal((n, 3)), 1, as_array([2, 2]), rng.standard_normal((n, 2)), 0.5
+        yield rng.standard_normal(()), 0, as_array([0]), rng.standard_normal(()), 2
+
+
+def add_slices(y: Array, dim: int, index: Array, source: Array) -> None:
+    """y[..., index, ...] += source, every time an index comes."""
+    index = at_least_1d(index)
+    if index.size:
+        at = (slice(None),) * dim + (index,)
+        namespace(y).add.at(at_least_1d(y), at, at_least_1d(source))
+
+
+@method
+def index_select(x: X, dim: int, index: Any) -> X:
+    """The slices of x along `dim` that `index` (a vector of integers) names, as a copy."""
+    require_tensor("index_select", x)
+    dim = dim_of(dim, x.ndim)
+    index = checked_index("index_select", index, 3)
+    if index.ndim > 1:
+        raise IndexError(
+            f"index_select(): Index is supposed to be a vector, but has shape {index.shape}."
+        )
+    if not x.ndim and index.size != 1:
+        raise RuntimeError(
+            f"index_select(): index into a 0-d tensor can have only 1 value, got {index.size}."
+        )
+    size = x.shape[dim] if x.ndim else 1
+    require_in_bounds("index_select", index, dim, size, RuntimeError if x.ndim else IndexError)
+    return IndexSelect.apply(x, dim, index)
+
+
+@method(inplace=True)
+def index_add(x: X, dim: int, index: Any, source: Any, *, alpha: float = 1) -> X:
+    """x, with alpha · (slice i of source along `dim`) added to its slice index[i], for each i."""
+    require_tensor("index_add", x)
+    dim = dim_of(dim, x.ndim)
+    index = checked_index("index_add", index, 3)
+    if not (isinstance(source, Tensor) or is_array(source)):
+        raise TypeError(
+            "index_add(): argument 'source' (position 4) must be Tensor, "
+            f"not {type(source).__name__}."
+        )
+    if index.ndim > 1:
+        raise IndexError(
+            f"index_add(): Index is supposed to be a vector, but has shape {index.shape}."
+        )
+    if x.dtype != source.dtype:
+        raise RuntimeError(
+            f"index_add(): x is {x.dtype}, so source must be as well, but is {source.dtype}. "
+            "Convert it: source.to(x.dtype)."
+        )
+    others = [d for d in range(x.ndim) if d != dim]
+    if x.ndim != source.ndim or [d for d in others if x.shape[d] != source.shape[d]]:
+        raise RuntimeError(
+            f"index_add(): source of shape {tuple(source.shape)} must have the shape of x, "
+            f"{tuple(x.shape)}, apart from dimension {dim}."
+        )
+    if index.size != (source.shape[dim] if source.ndim else 1):
+        raise RuntimeError(
+            f"index_add(): {index.size} indices for source of shape {tuple(source.shape)}; there "
+            f"must be one for each slice along dimension {dim}."
+        )
+    require_in_bounds("index_add", index, dim, x.shape[dim] if x.ndim else 1)
+    return IndexAdd.apply(x, dim, index, source, alpha)

@@ -1,0 +1,119 @@
+"""Order: sort, argsort, topk. NaN counts as larger than everything, as in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tinygrad_mmb.autograd.function import Function
+from tinygrad_mmb.autograd.method_table import method
+from tinygrad_mmb.autograd.tensor import Tensor, X
+from tinygrad_mmb.backend import Array, as_array, int64, namespace
+from tinygrad_mmb.ops.extremes import ValuesIndices
+from tinygrad_mmb.ops.gathering import AddAlong
+from tinygrad_mmb.ops.reduction import require_tensor
+from tinygrad_mmb.ops.shape import dim_of
+
+__all__ = ["argsort", "sort", "topk"]
+
+
+class Sort(Function):
+    """(values, indices) of the first k along a dimension, in order.   g goes where they came from."""
+
+    @staticmethod
+    def forward(x: Array, k: int, dim: int, descending: bool) -> tuple[Array, Array]:
+        if not x.ndim:
+            return x.copy(), as_array(0, int64)
+        indices = order(x, dim, descending)[(slice(None),) * dim + (slice(k),)]
+        return namespace(x).take_along_axis(x, indices, axis=dim), indices
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, _, ctx.dim, _ = inputs
+        indices = output[1]
+        ctx.shape = x.shape
+        ctx.indices = indices.array if isinstance(indices, Tensor) else indices
+
+    @staticmethod
+    def backward(ctx: Any, g: Any, _: Any) -> Any:
+        return AddAlong.apply(g, ctx.shape, ctx.dim, ctx.indices, True), None, None, None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, 3)), 3, 1, False
+        yield rng.standard_normal((3, n)).T, 2, 0, True
+        yield rng.standard_normal(()), 1, 0, False
+
+
+class Argsort(Function):
+    """The indices that put x in order along a dimension."""
+
+    @staticmethod
+    def forward(x: Array, dim: int, descending: bool) -> Array:
+        return order(x, dim, descending) if x.ndim else as_array(0, int64)
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, 3)), 1, True
+
+
+def order(x: Array, dim: int, descending: bool) -> Array:
+    """The stable order of x along `dim`; equal ones stay in their order in both directions."""
+    xp = namespace(x)
+    if not descending:
+        return xp.argsort(x, axis=dim, kind="stable").astype(int64, copy=False)
+    backwards = (slice(None),) * dim + (slice(None, None, -1),)
+    found = xp.argsort(x[backwards], axis=dim, kind="stable")[backwards]
+    return (x.shape[dim] - 1 - found).astype(int64, copy=False)
+
+
+def checked(name: str, x: Any, dim: Any, descending: Any) -> int:
+    """The dimension to sort, checked."""
+    require_tensor(name, x)
+    if not isinstance(descending, bool):
+        raise TypeError(f"{name}(): descending must be bool, not {type(descending).__name__}.")
+    return dim_of(dim, x.ndim)
+
+
+@method
+def sort(
+    x: Any, dim: int = -1, descending: bool = False, *, stable: bool | None = None
+) -> ValuesIndices:
+    """(values, indices) in order along `dim`. Always stable: equal ones keep their order."""
+    dim = checked("sort", x, dim, descending)
+    return ValuesIndices(*Sort.apply(x, x.shape[dim] if x.ndim else 1, dim, descending))
+
+
+@method
+def argsort(x: X, dim: int = -1, descending: bool = False, *, stable: bool = False) -> X:
+    """The indices that put x in order along `dim`. Always stable: equal ones keep their order."""
+    return Argsort.apply(x, checked("argsort", x, dim, descending), descending)
+
+
+@method
+def topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesIndices:
+    """(values, indices) of the k largest (or smallest) along `dim`, in order.
+
+    Of equal ones the first are taken; which of them PyTorch takes is not specified.
+    Raises: RuntimeError if there are not k; NotImplementedError for bool.
+    """
+    dim = checked("topk", x, dim, largest)
+    k = integer(k)
+    size = x.shape[dim] if x.ndim else 1
+    if not 0 <= k <= size:
+        raise RuntimeError(
+            f"topk(): selected index k out of range: k = {k}, but x of shape {tuple(x.shape)} has "
+            f"{size} elements along dimension {dim}."
+        )
+    if x.dtype.kind == "b":
+        raise NotImplementedError("topk does not support bool. Convert first: x.to(uint8).")
+    return ValuesIndices(*Sort.apply(x, k, dim, largest))
+
+
+def integer(k: Any) -> int:
+    """k, which may be a 0-d Tensor of integers."""
+    if isinstance(k, Tensor) and k.dtype.kind in "iu" and not k.ndim:
+        return int(k.array)
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise TypeError(f"topk(): argument 'k' (position 2) must be int, not {type(k).__name__}.")
+    return k
