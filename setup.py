@@ -1,8 +1,9 @@
-"""The parts that pyproject.toml cannot say: optional compiled extensions, and what the wheel carries as data.
+"""The parts that pyproject.toml cannot say: optional compiled extensions, and what the wheel
+carries as data.
 
-Every folder csrc/<name>/ with C++ sources becomes the extension tinygrad_mmb._<name>, built with pybind11. Without a
-compiler the installation succeeds without it. MMB_BUILD=cpu,emulator makes the named ones mandatory, MMB_BUILD=none
-builds none.
+Every folder csrc/<name>/ with C++ sources becomes the extension tinygrad_mmb._<name>, built with
+pybind11. Without a compiler the installation succeeds without it. MMB_BUILD=cpu,emulator makes the
+named ones mandatory, MMB_BUILD=none builds none.
 """
 
 from __future__ import annotations
@@ -65,8 +66,10 @@ def extensions() -> list[Extension]:
     ]
 
 
-class BuildExtensions(build_ext):
-    """C++17, optimised, symbols hidden; a mandatory extension that fails says why it was mandatory."""
+class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
+    """C++17, optimised, symbols hidden; a mandatory extension that fails says why it was
+    mandatory.
+    """
 
     def build_extension(self, ext: Extension) -> None:
         if self.compiler.compiler_type == "msvc":
@@ -84,7 +87,7 @@ class BuildExtensions(build_ext):
             ) from error
 
 
-class BuildPackage(build_py):
+class BuildPackage(build_py):  # type: ignore[misc]
     """The Python files, and beside them what a reader wants at hand after `pip install`."""
 
     def run(self) -> None:

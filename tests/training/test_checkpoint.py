@@ -18,7 +18,10 @@ from tinygrad_mmb.training.checkpoint import (
 
 STATE = {
     "weights": {"layer.weight": tensor(np.arange(6.0).reshape(2, 3)), "steps": tensor(3)},
-    "optimizer": {"state": {0: {"exp_avg": np.ones((2, 3), np.float32), "step": 4}}, "betas": (0.9, 0.999)},
+    "optimizer": {
+        "state": {0: {"exp_avg": np.ones((2, 3), np.float32), "step": 4}},
+        "betas": (0.9, 0.999),
+    },
     "rng": {"state": 2**127 + 1, "name": "PCG64"},
     "best": float("inf"),
     "nothing": None,
@@ -35,7 +38,9 @@ def test_a_state_comes_back_with_every_kind_of_value(tmp_path):
     assert back["optimizer"]["betas"] == (0.9, 0.999)
     assert back["optimizer"]["state"][0]["step"] == 4
     np.testing.assert_array_equal(back["optimizer"]["state"][0]["exp_avg"], np.ones((2, 3)))
-    np.testing.assert_array_equal(back["weights"]["layer.weight"].numpy(), np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(
+        back["weights"]["layer.weight"].numpy(), np.arange(6.0).reshape(2, 3)
+    )
     assert back["weights"]["steps"].shape == ()
 
 
@@ -74,7 +79,9 @@ def test_keys_that_look_like_our_marks_are_no_marks(tmp_path):
 
 def test_state_that_is_no_state_is_refused_with_its_path(tmp_path):
     with pytest.raises(TypeError, match=r"function at optimizer/schedule/0"):
-        save_checkpoint(tmp_path, {"optimizer": {"schedule": [test_numpy_scalars_keep_their_type]}}, 1)
+        save_checkpoint(
+            tmp_path, {"optimizer": {"schedule": [test_numpy_scalars_keep_their_type]}}, 1
+        )
     with pytest.raises(TypeError, match="object array at a"):
         save_checkpoint(tmp_path, {"a": np.array([None])}, 1)
     assert not list(tmp_path.iterdir())
@@ -83,7 +90,10 @@ def test_state_that_is_no_state_is_refused_with_its_path(tmp_path):
 def test_the_last_k_are_kept(tmp_path):
     for step in range(1, 6):
         save_checkpoint(tmp_path, {"step": step}, step, keep=2)
-    assert [p.name for p in checkpoints(tmp_path)] == ["checkpoint-00000004.json", "checkpoint-00000005.json"]
+    assert [p.name for p in checkpoints(tmp_path)] == [
+        "checkpoint-00000004.json",
+        "checkpoint-00000005.json",
+    ]
     assert len(list(tmp_path.iterdir())) == 4
 
 
@@ -132,7 +142,10 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, damage, suf
 
 def test_only_damaged_checkpoints_are_an_error(tmp_path):
     cut(save_checkpoint(tmp_path, {"a": 1}, 1))
-    with pytest.warns(RuntimeWarning, match="Falling back"), pytest.raises(DamagedCheckpoint, match="no checkpoint is whole"):
+    with (
+        pytest.warns(RuntimeWarning, match="Falling back"),
+        pytest.raises(DamagedCheckpoint, match="no checkpoint is whole"),
+    ):
         latest_checkpoint(tmp_path)
 
 
@@ -152,7 +165,10 @@ def test_temporary_files_of_killed_writers_are_swept(tmp_path):
     (tmp_path / ".tmp-abc-checkpoint-00000001.json").write_text("half", encoding="utf-8")
     (tmp_path / "checkpoint-00000009.safetensors").write_bytes(b"arrays without their seal")
     save_checkpoint(tmp_path, {}, 1)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-00000001.json", "checkpoint-00000001.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint-00000001.json",
+        "checkpoint-00000001.safetensors",
+    ]
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

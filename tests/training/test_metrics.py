@@ -19,7 +19,9 @@ def test_accuracy_counts_the_rows_whose_largest_output_is_right():
     assert error_rate([[1.0, 2.0]], [1]) == 0.0
 
 
-@pytest.mark.parametrize(("output", "target"), [([1.0], [0]), ([[1.0, 2.0]], [[0]]), (np.zeros((0, 2)), [])])
+@pytest.mark.parametrize(
+    ("output", "target"), [([1.0], [0]), ([[1.0, 2.0]], [[0]]), (np.zeros((0, 2)), [])]
+)
 def test_accuracy_refuses_shapes_that_do_not_fit(output, target):
     with pytest.raises(ValueError, match=r"\(N, C\) and \(N,\)"):
         accuracy(output, target)
@@ -31,7 +33,7 @@ def test_a_confusion_matrix_has_true_classes_in_rows():
 
 
 def test_a_confusion_matrix_refuses_a_class_that_is_not_there():
-    with pytest.raises(ValueError, match="predicted holds classes 0 ... 3"):
+    with pytest.raises(ValueError, match=r"predicted holds classes 0 \.\.\. 3"):
         confusion_matrix([0, 3], [0, 1], 3)
     with pytest.raises(ValueError, match="shape"):
         confusion_matrix([0, 1], [0], 3)
@@ -62,7 +64,7 @@ def test_a_roc_curve_needs_both_classes():
 
 
 def test_rejection_is_one_over_the_false_positive_rate_at_the_efficiency():
-    # thresholds at 3, 2, 1: (0, .5), (.5, 1), (1, 1); at 75 % a straight line gives a false positive rate of .25
+    # points (0, .5), (.5, 1), (1, 1): on the line between them, 75 % is at a rate of .25
     assert rejection([3, 2, 2, 1], [1, 1, 0, 0], 0.75) == pytest.approx(4.0)
     assert rejection([3, 2, 2, 1], [1, 1, 0, 0], 0.5) == float("inf")
     with pytest.raises(ValueError, match="efficiency"):

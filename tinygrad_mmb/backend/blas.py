@@ -1,7 +1,7 @@
 """The BLAS below NumPy: which one it is, and how many threads it uses.
 
-A matrix product may sum in another order with another number of threads, so a run that must be repeated bit for bit
-records the number and a resumed run restores it.
+A matrix product may sum in another order with another number of threads, so a run that must be
+repeated bit for bit records the number and a resumed run restores it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ GETTERS = (
     "MKL_Get_Max_Threads",
     "bli_thread_get_num_threads",
 )
-SETTERS = {name: name.replace("_get_", "_set_").replace("_Get_Max_", "_Set_Num_") for name in GETTERS}
+SETTERS = {
+    name: name.replace("_get_", "_set_").replace("_Get_Max_", "_Set_Num_") for name in GETTERS
+}
 
 
 def blas_name() -> str:
@@ -71,7 +73,11 @@ def _thread_functions() -> tuple[Any, Any] | None:
 def _libraries() -> Iterator[str]:
     """Where the BLAS may be: beside NumPy in its wheels, else what this process has loaded."""
     package = Path(np.__file__).parent
-    for folder in (package.parent / "numpy.libs", package / ".dylibs", package.parent / "Library" / "bin"):
+    for folder in (
+        package.parent / "numpy.libs",
+        package / ".dylibs",
+        package.parent / "Library" / "bin",
+    ):
         if folder.is_dir():
             yield from (str(p) for p in sorted(folder.iterdir()) if "blas" in p.name.lower())
     if sys.platform == "linux":
@@ -81,4 +87,6 @@ def _libraries() -> Iterator[str]:
             return
         names = (line.split(maxsplit=5)[-1] for line in maps.splitlines() if ".so" in line)
         words = ("blas", "mkl_rt", "blis")
-        yield from dict.fromkeys(n for n in names if any(w in os.path.basename(n).lower() for w in words))
+        yield from dict.fromkeys(
+            n for n in names if any(w in os.path.basename(n).lower() for w in words)
+        )

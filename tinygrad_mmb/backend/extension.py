@@ -1,7 +1,7 @@
 """Which compiled parts this installation has, and why the others are not there.
 
-Each is a module tinygrad_mmb._<name>, built by setup.py from csrc/<name>/ if a compiler was there. Everything works
-without them, more slowly.
+Each is a module tinygrad_mmb._<name>, built by setup.py from csrc/<name>/ if a compiler was there.
+Everything works without them, more slowly.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def load(name: str) -> Extension:
         return Extension(
             name,
             None,
-            "not built: there was no C++ compiler when the package was installed, or its build failed. With one, "
+            "not built: there was no C++ compiler when the package was installed, or its build "
+            "failed. With one, "
             f"MMB_BUILD={name} pip install --force-reinstall <this project> says what is wrong",
         )
     try:

@@ -32,8 +32,8 @@ def write_json(path: Path, value: Any) -> None:
 def write_with(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, bring it to the disk, and put it in place.
 
-    The order matters: the contents reach the disk before the name does, or a power cut could leave an empty file
-    under the final name.
+    The order matters: the contents reach the disk before the name does, or a power cut could leave
+    an empty file under the final name.
     """
     temporary = path.with_name(f"{PREFIX}{secrets.token_hex(6)}-{path.name}")
     try:

@@ -1,4 +1,6 @@
-"""What may look on while a Trainer works. A callback observes and may ask to stop; it never edits gradients."""
+"""What may look on while a Trainer works. A callback observes and may ask to stop; it never edits
+gradients.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Write the methods you need. What a callback remembers between epochs belongs in its `state_dict`."""
+    """Write the methods you need. What a callback remembers between epochs belongs in its
+    `state_dict`.
+    """
 
     runs_last = False  # after all others: what writes down their state
 
@@ -39,16 +43,20 @@ def value_of(metrics: Row, monitor: str, who: str) -> float:
     """
     if monitor not in metrics:
         hint = " Give fit a validation loader." if monitor.startswith("val_") else ""
-        raise ValueError(f"{who}: monitor is {monitor!r}, but the metrics are {', '.join(metrics)}.{hint}")
+        raise ValueError(
+            f"{who}: monitor is {monitor!r}, but the metrics are {', '.join(metrics)}.{hint}"
+        )
     return metrics[monitor]
 
 
 class EarlyStopping(Callback):
-    """Stop after `patience` epochs without a lower value of `monitor` (a higher one if mode is "max").
+    """Stop after `patience` epochs without a lower value of `monitor` (a higher one if mode is
+    "max").
 
-    Only a change of more than `min_delta` counts: choose it above the statistical fluctuation. With `restore_best` the
-    model ends with the weights of its best epoch.
-    Raises: ValueError for patience < 1, min_delta < 0, another mode, or a monitor that is no metric.
+    Only a change of more than `min_delta` counts: choose it above the statistical fluctuation. With
+    `restore_best` the model ends with the weights of its best epoch.
+    Raises: ValueError for patience < 1, min_delta < 0, another mode, or a monitor that is no
+    metric.
     """
 
     def __init__(
@@ -60,7 +68,10 @@ class EarlyStopping(Callback):
         mode: str = "min",
     ) -> None:
         if patience < 1 or not min_delta >= 0:
-            raise ValueError(f"EarlyStopping: patience {patience} must be at least 1, min_delta {min_delta} at least 0")
+            raise ValueError(
+                f"EarlyStopping: patience {patience} must be at least 1, min_delta {min_delta} at "
+                "least 0"
+            )
         if mode not in ("min", "max"):
             raise ValueError(f"EarlyStopping: mode is {mode!r}, but must be 'min' or 'max'")
         self.patience, self.min_delta, self.restore_best = patience, min_delta, restore_best
@@ -94,9 +105,11 @@ class EarlyStopping(Callback):
 
 
 class ModelCheckpoint(Callback):
-    """Write a checkpoint of the whole training after every epoch, and after every `every_steps` batches; keep the last `keep`.
+    """Write a checkpoint of the whole training after every epoch, and after every `every_steps`
+    batches; keep the last `keep`.
 
-    Resume with `trainer.fit(..., resume_from=folder)`. `extra` goes into each checkpoint (config, versions).
+    Resume with `trainer.fit(..., resume_from=folder)`. `extra` goes into each checkpoint (config,
+    versions).
     """
 
     runs_last = True
@@ -111,7 +124,8 @@ class ModelCheckpoint(Callback):
     ) -> None:
         if keep < 1 or every_epochs < 1 or (every_steps is not None and every_steps < 1):
             raise ValueError(
-                f"ModelCheckpoint: keep {keep}, every_steps {every_steps} and every_epochs {every_epochs} must be at least 1"
+                f"ModelCheckpoint: keep {keep}, every_steps {every_steps} and every_epochs "
+                f"{every_epochs} must be at least 1"
             )
         self.folder, self.keep, self.extra = Path(folder), keep, extra or {}
         self.every_steps, self.every_epochs = every_steps, every_epochs
@@ -125,18 +139,25 @@ class ModelCheckpoint(Callback):
             self.save(trainer)
 
     def on_epoch_end(self, trainer: Trainer, metrics: Row) -> None:
-        if trainer.epoch % self.every_epochs == 0 or trainer.epoch >= trainer.epochs or trainer.stop_reason:
+        if (
+            trainer.epoch % self.every_epochs == 0
+            or trainer.epoch >= trainer.epochs
+            or trainer.stop_reason
+        ):
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> Path:
         """Write a checkpoint now."""
-        return save_checkpoint(self.folder, trainer.state_dict() | {"extra": self.extra}, trainer.step, self.keep)
+        return save_checkpoint(
+            self.folder, trainer.state_dict() | {"extra": self.extra}, trainer.step, self.keep
+        )
 
 
 class CSVLogger(Callback):
     """One line per epoch in a CSV file; the columns are the metrics of the first epoch.
 
-    At the start the file is written anew from the history, so that a resumed run continues what its checkpoint knows.
+    At the start the file is written anew from the history, so that a resumed run continues what its
+    checkpoint knows.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -165,7 +186,8 @@ class CSVLogger(Callback):
 
 
 class LRScheduler(Callback):
-    """Move a schedule of tinygrad_mmb.optim.lr_scheduler on after every epoch, or with `every="step"` after every batch.
+    """Move a schedule of tinygrad_mmb.optim.lr_scheduler on after every epoch, or with
+    `every="step"` after every batch.
 
     One that watches a number, as ReduceLROnPlateau does, gets `monitor`.
     """
@@ -174,7 +196,9 @@ class LRScheduler(Callback):
         if every not in ("epoch", "step"):
             raise ValueError(f"LRScheduler: every is {every!r}, but must be 'epoch' or 'step'")
         if every == "step" and monitor is not None:
-            raise ValueError("LRScheduler: a monitored schedule moves once per epoch, when its number is known")
+            raise ValueError(
+                "LRScheduler: a monitored schedule moves once per epoch, when its number is known"
+            )
         self.scheduler, self.every, self.monitor = scheduler, every, monitor
 
     def on_step_end(self, trainer: Trainer, values: Row) -> None:
@@ -203,13 +227,16 @@ class TrainingDiverged(RuntimeError):  # noqa: N818 - what happened
 class TerminateOnNaN(Callback):
     """End the training with TrainingDiverged at the first batch whose loss is NaN or infinite.
 
-    The update of that batch is done, so the weights are spoilt: the last checkpoint holds the good ones.
+    The update of that batch is done, so the weights are spoilt: the last checkpoint holds the good
+    ones.
     """
 
     def on_step_end(self, trainer: Trainer, values: Row) -> None:
         if not math.isfinite(values["loss"]):
             raise TrainingDiverged(
-                f"the loss is {values['loss']} at batch {trainer.batch} of epoch {trainer.epoch + 1}. Lower the learning "
-                f"rate (it is {trainer.optimizer.param_groups[0]['lr']:g}), clip the gradients, or run under "
+                f"the loss is {values['loss']} at batch {trainer.batch} of epoch "
+                f"{trainer.epoch + 1}. Lower the learning "
+                f"rate (it is {trainer.optimizer.param_groups[0]['lr']:g}), clip the gradients, "
+                "or run under "
                 "tinygrad_mmb.detect_anomaly() to see which operation made it."
             )

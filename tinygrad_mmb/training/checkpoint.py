@@ -3,8 +3,9 @@
     checkpoint-00000120.safetensors     every array of the state
     checkpoint-00000120.json            the rest, the checksum of the arrays and its own
 
-The JSON file is written last. Without it there is no checkpoint; with it, both files can be checked. So a process that
-dies at any moment leaves either the new checkpoint or the one before it, and nothing else counts.
+The JSON file is written last. Without it there is no checkpoint; with it, both files can be
+checked. So a process that dies at any moment leaves either the new checkpoint or the one before it,
+and nothing else counts.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ class DamagedCheckpoint(RuntimeError):  # noqa: N818 - what it is, not what it d
 
 
 def save_checkpoint(folder: str | Path, state: dict[str, Any], step: int, keep: int = 3) -> Path:
-    """Write `state` as checkpoint number `step`; then remove all but the last `keep`. The JSON file's path.
+    """Write `state` as checkpoint number `step`; then remove all but the last `keep`. The JSON
+    file's path.
 
     `state` is any nesting of Tensors, arrays, numbers, text, lists, tuples and dictionaries.
-    Raises: TypeError for state that cannot be written; ValueError if keep < 1; OSError if the disk refuses.
+    Raises: TypeError for state that cannot be written; ValueError if keep < 1; OSError if the disk
+    refuses.
     """
     if keep < 1:
         raise ValueError(f"save_checkpoint: keep is {keep}, but at least one checkpoint must stay")
@@ -65,7 +68,8 @@ def digest(content: dict[str, Any]) -> str:
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """The state in one checkpoint, given its JSON file.
 
-    Raises: FileNotFoundError; DamagedCheckpoint when a file is short, changed, missing or of a newer format.
+    Raises: FileNotFoundError; DamagedCheckpoint when a file is short, changed, missing or of a
+    newer format.
     """
     path = Path(path)
     try:
@@ -77,7 +81,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise DamagedCheckpoint(f"{path}: the checksum does not fit: the file was changed")
     if content["format"] > FORMAT:
         raise DamagedCheckpoint(
-            f"{path}: written in format {content['format']} by a newer tinygrad_mmb; this one reads up to {FORMAT}"
+            f"{path}: written in format {content['format']} by a newer tinygrad_mmb; this one "
+            f"reads up to {FORMAT}"
         )
     arrays = path.with_name(content["arrays"])
     try:
@@ -85,7 +90,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise DamagedCheckpoint(f"{arrays}: cannot be read ({error})") from error
     if hashlib.sha256(data).hexdigest() != content["arrays_sha256"]:
-        raise DamagedCheckpoint(f"{arrays}: the checksum does not fit: the file is short or was changed")
+        raise DamagedCheckpoint(
+            f"{arrays}: the checksum does not fit: the file is short or was changed"
+        )
     state: dict[str, Any] = state_tree.join(content["state"], load(data))
     return state
 
@@ -107,7 +114,9 @@ def latest_checkpoint(folder: str | Path) -> tuple[Path, dict[str, Any]] | None:
         try:
             state = load_checkpoint(path)
         except DamagedCheckpoint as error:
-            warnings.warn(f"{error}. Falling back to the checkpoint before it.", RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                f"{error}. Falling back to the checkpoint before it.", RuntimeWarning, stacklevel=2
+            )
             damaged = error
         else:
             return path, state
@@ -117,7 +126,9 @@ def latest_checkpoint(folder: str | Path) -> tuple[Path, dict[str, Any]] | None:
 
 
 def prune(folder: Path, keep: int) -> None:
-    """Keep the last `keep` checkpoints; remove older ones, arrays without a seal, and stale temporary files."""
+    """Keep the last `keep` checkpoints; remove older ones, arrays without a seal, and stale
+    temporary files.
+    """
     paths = checkpoints(folder)
     for path in paths[:-keep]:
         path.unlink(missing_ok=True)  # the seal first: arrays alone do not count

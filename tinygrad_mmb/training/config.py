@@ -1,4 +1,6 @@
-"""What a run of `mmb train` is made of: one frozen record, checked in one place, written beside the results."""
+"""What a run of `mmb train` is made of: one frozen record, checked in one place, written beside
+the results.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Every setting that decides the result of a run. `path` is the folder or file of mnist and csv."""
+    """Every setting that decides the result of a run. `path` is the folder or file of mnist and
+    csv.
+    """
 
     data: str = "digits"
     path: str = ""
@@ -51,7 +55,8 @@ class TrainConfig:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(
-                    f"{name} is {getattr(self, name)!r}{nearest(getattr(self, name), choices)}; there are: "
+                    f"{name} is {getattr(self, name)!r}{nearest(getattr(self, name), choices)}; "
+                    "there are: "
                     f"{', '.join(choices)}"
                 )
         bounds = (
@@ -60,7 +65,11 @@ class TrainConfig:
             ("weight_decay", self.weight_decay >= 0, "must not be negative"),
             ("dropout", 0 <= self.dropout < 1, "must lie in [0, 1)"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "must lie in [0, 1)"),
-            ("clip_grad_norm", self.clip_grad_norm >= 0, "must not be negative; 0 means no clipping"),
+            (
+                "clip_grad_norm",
+                self.clip_grad_norm >= 0,
+                "must not be negative; 0 means no clipping",
+            ),
             ("min_delta", self.min_delta >= 0, "must not be negative"),
             ("batch_size", self.batch_size >= 1, "must be at least 1"),
             ("epochs", self.epochs >= 1, "must be at least 1"),
@@ -73,14 +82,20 @@ class TrainConfig:
             if not fits or not math.isfinite(value):
                 raise ConfigError(f"{name} is {value}, but {rule}")
         if self.data == "digits" and self.path:
-            raise ConfigError(f"data 'digits' ships with the package and takes no path, but {self.path!r} came")
+            raise ConfigError(
+                f"data 'digits' ships with the package and takes no path, but {self.path!r} came"
+            )
         if self.data != "digits" and not self.path:
             what = "the folder with the four IDX files" if self.data == "mnist" else "the CSV file"
             raise ConfigError(f"data {self.data!r} needs a path: {what}")
         if self.data == "csv" and self.model == "cnn":
-            raise ConfigError("model 'cnn' needs images, but the rows of a CSV file are none; take model 'mlp'")
+            raise ConfigError(
+                "model 'cnn' needs images, but the rows of a CSV file are none; take model 'mlp'"
+            )
         if self.target and self.data != "csv":
-            raise ConfigError(f"target {self.target!r} names a column, so it goes with data 'csv' only")
+            raise ConfigError(
+                f"target {self.target!r} names a column, so it goes with data 'csv' only"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,7 +105,7 @@ class TrainConfig:
 
 
 def nearest(word: Any, words: tuple[str, ...] | list[str]) -> str:
-    """ " (did you mean 'adam'?)" or nothing."""
+    """A suggestion: " (did you mean 'adam'?)", or nothing."""
     close = difflib.get_close_matches(str(word), words, 1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
@@ -98,7 +113,8 @@ def nearest(word: Any, words: tuple[str, ...] | list[str]) -> str:
 def config_from(values: dict[str, Any], where: str = "config") -> TrainConfig:
     """A config from JSON's dictionary.
 
-    Raises: ConfigError for an unknown key (with the nearest name), a value of the wrong kind, or one out of bounds.
+    Raises: ConfigError for an unknown key (with the nearest name), a value of the wrong kind, or
+    one out of bounds.
     """
     known = {f.name: f for f in fields(TrainConfig)}
     for name, value in values.items():
@@ -132,7 +148,9 @@ def read_config(path: str | Path) -> TrainConfig:
 
 
 def defaults_for(data: str, model: str) -> dict[str, Any]:
-    """Settings that differ from TrainConfig's own, so that each kind of data and model does well in reasonable time."""
+    """Settings that differ from TrainConfig's own, so that each kind of data and model does well
+    in reasonable time.
+    """
     chosen: dict[str, Any] = {"epochs": 30} if model == "cnn" else {}
     if data == "mnist":
         chosen |= {"epochs": 10, "batch_size": 128, "patience": 3}

@@ -23,7 +23,9 @@ def as_pair(batch: Any, device: Any = None) -> tuple[Tensor, Tensor]:
     Raises: ValueError if the batch is not a pair.
     """
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        raise ValueError(f"a batch must be a pair (input, target), but a {type(batch).__name__} came")
+        raise ValueError(
+            f"a batch must be a pair (input, target), but a {type(batch).__name__} came"
+        )
     x, t = (v if isinstance(v, Tensor) else tensor(v) for v in batch)
     return (x, t) if device is None else (x.to(device), t.to(device))
 
@@ -55,7 +57,8 @@ def evaluate(
     *,
     device: Any = None,
 ) -> dict[str, float]:
-    """Loss and metrics over all batches, each weighted by its size, so that a short last batch counts less.
+    """Loss and metrics over all batches, each weighted by its size, so that a short last batch
+    counts less.
 
     `set_metrics` see all outputs and targets at once.
     Raises: ValueError if there is no batch.
@@ -75,8 +78,8 @@ def evaluate(
         raise ValueError("evaluate: the loader gave no batch")
     whole = {}
     if set_metrics:
-        y, t = np.concatenate(outputs), np.concatenate(targets)
-        whole = {name: float(metric(y, t)) for name, metric in set_metrics.items()}
+        output, target = np.concatenate(outputs), np.concatenate(targets)
+        whole = {name: float(metric(output, target)) for name, metric in set_metrics.items()}
     return means.means() | whole
 
 

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save
 from tinygrad_mmb import nn, optim
 from tinygrad_mmb.backend import Array, blas
 from tinygrad_mmb.backend.device import as_device, to_device
-from tinygrad_mmb.data import DataLoader, Dataset
+from tinygrad_mmb.data import DataLoader
 from tinygrad_mmb.ops.random import manual_seed
 from tinygrad_mmb.optim import lr_scheduler
 from tinygrad_mmb.training import atomic, manifest, plots
@@ -30,7 +30,7 @@ from tinygrad_mmb.training.config import ConfigError, TrainConfig
 from tinygrad_mmb.training.evaluate import predict
 from tinygrad_mmb.training.metrics import accuracy, confusion_matrix
 from tinygrad_mmb.training.models import CNN, ResidualMLP, Standardize
-from tinygrad_mmb.training.problem import Problem, load_problem
+from tinygrad_mmb.training.problem import Problem, inputs_of, load_problem
 from tinygrad_mmb.training.run_folder import RunFolder
 from tinygrad_mmb.training.trainer import Trainer
 
@@ -52,7 +52,8 @@ class Experiment:
     def prepare(cls, config: TrainConfig) -> Experiment:
         """Read the data, draw the weights.
 
-        Raises: ConfigError if the data cannot be read, the device is not there, or the model does not fit the data.
+        Raises: ConfigError if the data cannot be read, the device is not there, or the model does
+        not fit the data.
         """
         check_device(config.device)
         problem = load_problem(config)
@@ -84,7 +85,9 @@ class Experiment:
         checkpoint_steps: int | None = None,
         keep: int = 3,
     ) -> dict[str, Any]:
-        """Train from where the folder's checkpoints stand, measure on the test set, fill the folder. The results."""
+        """Train from where the folder's checkpoints stand, measure on the test set, fill the
+        folder. The results.
+        """
         callbacks: list[Callback] = [TerminateOnNaN()]
         callbacks += [self.schedule] if self.schedule is not None else []
         checkpoint = ModelCheckpoint(
@@ -102,8 +105,10 @@ class Experiment:
         save_weights(self.model, folder)
         return self.finish(folder)
 
-    def loader(self, dataset: Dataset, training: bool = False) -> DataLoader:
-        """Batches of a set: shuffled by (seed, epoch) for training, in order and larger otherwise."""
+    def loader(self, dataset: Any, training: bool = False) -> DataLoader:
+        """Batches of a set: shuffled by (seed, epoch) for training, in order and larger
+        otherwise.
+        """
         if training:
             return DataLoader(dataset, self.config.batch_size, shuffle=True, seed=self.config.seed)
         return DataLoader(dataset, max(EVALUATION_BATCH, self.config.batch_size))
@@ -198,14 +203,18 @@ def build_schedule(config: TrainConfig, optimizer: optim.Optimizer) -> LRSchedul
     epochs = config.epochs
     match config.schedule:
         case "step":
-            return LRScheduler(lr_scheduler.StepLR(optimizer, step_size=max(1, epochs // 3), gamma=0.1))
+            return LRScheduler(
+                lr_scheduler.StepLR(optimizer, step_size=max(1, epochs // 3), gamma=0.1)
+            )
         case "exponential":  # to a hundredth over the run
             return LRScheduler(lr_scheduler.ExponentialLR(optimizer, gamma=0.01 ** (1 / epochs)))
         case "cosine":
             return LRScheduler(lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs))
         case "linear":
             return LRScheduler(
-                lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=0.01, total_iters=epochs)
+                lr_scheduler.LinearLR(
+                    optimizer, start_factor=1.0, end_factor=0.01, total_iters=epochs
+                )
             )
         case "plateau":
             watching = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=5)
@@ -214,7 +223,11 @@ def build_schedule(config: TrainConfig, optimizer: optim.Optimizer) -> LRSchedul
 
 
 def draw(
-    folder: RunFolder, problem: Problem, history: list[dict[str, float]], report: Report, best_epoch: int
+    folder: RunFolder,
+    problem: Problem,
+    history: list[dict[str, float]],
+    report: Report,
+    best_epoch: int,
 ) -> bool:
     """The pictures of a run; False, and nothing drawn, without matplotlib."""
     try:
@@ -227,9 +240,8 @@ def draw(
     plots.save_figure(plots.plot_confusion_matrix(counts, problem.classes), folder.confusion_matrix)
     if problem.image is not None:
         wrong = np.flatnonzero(report.predicted != report.target)
-        images = np.stack([np.asarray(problem.test[int(i)][0]) for i in wrong]) if len(wrong) else np.zeros((0, 1, 1))
         figure = plots.plot_misclassified(
-            images,
+            inputs_of(problem.test, wrong),
             report.target[wrong],
             report.predicted[wrong],
             report.probability[wrong].max(1),
@@ -241,7 +253,10 @@ def draw(
 
 def save_weights(model: nn.Module, folder: RunFolder) -> None:
     """model.safetensors, in PyTorch's keys and layouts."""
-    arrays = {name: np.array(t.detach().cpu().numpy(), order="C") for name, t in model.state_dict().items()}
+    arrays = {
+        name: np.array(t.detach().cpu().numpy(), order="C")
+        for name, t in model.state_dict().items()
+    }
     atomic.write_bytes(folder.model, save(arrays, metadata={"format": "pt"}))
 
 
@@ -254,7 +269,8 @@ def load_weights(model: nn.Module, folder: RunFolder) -> None:
         model.load_state_dict(load_file(folder.model))
     except FileNotFoundError:
         raise ConfigError(
-            f"{folder.path}: this run is not finished, as it has no model.safetensors. Go on with it: "
+            f"{folder.path}: this run is not finished, as it has no model.safetensors. Go on with "
+            "it: "
             f"mmb train --resume {str(folder.path)!r}"
         ) from None
     except Exception as error:
@@ -281,23 +297,34 @@ def new_manifest(config: TrainConfig, problem: Problem) -> dict[str, Any]:
 
 
 def check_resumable(folder: RunFolder, problem: Problem) -> None:
-    """Before a run goes on: the same data, and as many BLAS threads as it had, or its bits would differ.
+    """Before a run goes on: the same data, and as many BLAS threads as it had, or its bits would
+    differ.
 
     Raises: ConfigError if the data has changed, or the number of threads cannot be restored.
     """
     old = folder.read_manifest()
     if old["data"]["sha256"] != problem.digest:
-        raise ConfigError(f"{folder.path}: the data has changed since this run was started, so it cannot go on")
-    threads = old["blas"]["threads"]
-    if threads is not None and threads != blas.blas_threads() and not blas.set_blas_threads(threads):
         raise ConfigError(
-            f"{folder.path}: this run used {threads} BLAS threads, now there are {blas.blas_threads()}, and they cannot "
-            f"be changed from here. Set OPENBLAS_NUM_THREADS={threads} (or MKL_NUM_THREADS) and call again"
+            f"{folder.path}: the data has changed since this run was started, so it cannot go on"
+        )
+    threads = old["blas"]["threads"]
+    if (
+        threads is not None
+        and threads != blas.blas_threads()
+        and not blas.set_blas_threads(threads)
+    ):
+        raise ConfigError(
+            f"{folder.path}: this run used {threads} BLAS threads, now there are "
+            f"{blas.blas_threads()}, and they cannot "
+            f"be changed from here. Set OPENBLAS_NUM_THREADS={threads} (or MKL_NUM_THREADS) and "
+            "call again"
         )
 
 
 def history_of(folder: RunFolder) -> tuple[list[dict[str, float]], int]:
-    """History and best epoch of a run, from its last checkpoint; empty if there is none that is whole."""
+    """History and best epoch of a run, from its last checkpoint; empty if there is none that is
+    whole.
+    """
     try:
         found = latest_checkpoint(folder.checkpoints)
         best = json.loads(folder.results.read_text(encoding="utf-8"))["best_epoch"]

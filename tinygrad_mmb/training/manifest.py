@@ -43,9 +43,11 @@ def environment() -> dict[str, Any]:
 
 
 def commit(folder: Path = PACKAGE) -> dict[str, Any] | None:
-    """The commit that this source stands at, and whether files differ from it. None without git or outside a checkout.
+    """The commit that this source stands at, and whether files differ from it. None without git or
+    outside a checkout.
 
-    A package installed inside another project's checkout is not that project's commit, so the file must be tracked.
+    A package installed inside another project's checkout is not that project's commit, so the file
+    must be tracked.
     """
     if git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None
@@ -70,7 +72,7 @@ def git(folder: Path, *arguments: str) -> str | None:
 
 
 def now() -> str:
-    """This moment, in UTC."""
+    """The time, in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -1,4 +1,6 @@
-"""What is measured beside the loss. Arguments are predictions and targets of a whole set, or of a batch."""
+"""What is measured beside the loss. Arguments are predictions and targets of a whole set, or of a
+batch.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ def accuracy(output: Any, target: Any) -> float:
     y, t = host(output), host(target)
     if y.ndim != 2 or t.shape != y.shape[:1] or not len(t):
         raise ValueError(
-            f"accuracy: output has shape {y.shape} and target {t.shape}, but (N, C) and (N,) with N > 0 were expected"
+            f"accuracy: output has shape {y.shape} and target {t.shape}, but (N, C) and (N,) with "
+            "N > 0 were expected"
         )
     return float(np.mean(y.argmax(1) == t))
 
@@ -36,17 +39,22 @@ def error_rate(output: Any, target: Any) -> float:
 
 
 def confusion_matrix(predicted: Any, target: Any, classes: int) -> Array:
-    """counts[t, p]: how often class t was taken for class p.   Shapes: (N,), (N,) → (classes, classes) int64.
+    """counts[t, p]: how often class t was taken for class p.   Shapes: (N,), (N,) → (classes,
+    classes) int64.
 
     Raises: ValueError for a class outside 0 ... classes - 1, or different lengths.
     """
     p, t = host(predicted).astype(np.int64), host(target).astype(np.int64)
     if p.shape != t.shape or p.ndim != 1:
-        raise ValueError(f"confusion_matrix: predicted has shape {p.shape}, target {t.shape}; expected (N,) twice")
+        raise ValueError(
+            f"confusion_matrix: predicted has shape {p.shape}, target {t.shape}; expected (N,) "
+            "twice"
+        )
     for name, values in (("predicted", p), ("target", t)):
-        if len(values) and not (0 <= values.min() and values.max() < classes):
+        if len(values) and (values.min() < 0 or values.max() >= classes):
             raise ValueError(
-                f"confusion_matrix: {name} holds classes {values.min()} ... {values.max()}, but classes is {classes}"
+                f"confusion_matrix: {name} holds classes {values.min()} ... {values.max()}, but "
+                f"classes is {classes}"
             )
     return np.bincount(t * classes + p, minlength=classes * classes).reshape(classes, classes)
 
@@ -60,7 +68,8 @@ def roc_curve(score: Any, target: Any) -> tuple[Array, Array]:
     s, t = host(score).astype(np.float64), host(target).astype(bool)
     if s.shape != t.shape or s.ndim != 1 or t.all() or not t.any():
         raise ValueError(
-            f"roc_curve: score has shape {s.shape}, target {t.shape} with {int(t.sum())} positives; expected (N,) "
+            f"roc_curve: score has shape {s.shape}, target {t.shape} with {int(t.sum())} "
+            "positives; expected (N,) "
             "twice, and both classes"
         )
     order = np.argsort(-s, kind="stable")
@@ -71,13 +80,16 @@ def roc_curve(score: Any, target: Any) -> tuple[Array, Array]:
 
 
 def auc(score: Any, target: Any) -> float:
-    """Area under the ROC curve: the chance that a positive scores above a negative, a tie counting half."""
+    """Area under the ROC curve: the chance that a positive scores above a negative, a tie counting
+    half.
+    """
     false, true = roc_curve(score, target)
     return float(np.sum(np.diff(false) * (true[1:] + true[:-1]) / 2))
 
 
 def rejection(score: Any, target: Any, efficiency: float = 0.5) -> float:
-    """1 / (false positive rate) at the given true positive rate, between two thresholds on a straight line.
+    """1 / (false positive rate) at the given true positive rate, between two thresholds on a
+    straight line.
 
     Infinite where no negative passes.
     Raises: ValueError unless 0 < efficiency <= 1.
@@ -87,7 +99,9 @@ def rejection(score: Any, target: Any, efficiency: float = 0.5) -> float:
     false, true = roc_curve(score, target)
     reached = int(np.searchsorted(true, efficiency, side="left"))
     low, high = true[reached - 1], true[reached]
-    rate = false[reached - 1] + (false[reached] - false[reached - 1]) * (efficiency - low) / (high - low)
+    rate = false[reached - 1] + (false[reached] - false[reached - 1]) * (efficiency - low) / (
+        high - low
+    )
     return float(1.0 / rate) if rate > 0 else float("inf")
 
 

@@ -38,9 +38,11 @@ class ResidualMLP(nn.Module):
 
 
 class CNN(nn.Module):
-    """Three 3 x 3 convolutions with batch normalisation, a halving of the image after the second, and one Linear.
+    """Three 3 x 3 convolutions with batch normalisation, a halving of the image after the second,
+    and one Linear.
 
-    Shapes: x (N, channels, height, width) → y (N, classes).   Each layer keeps height and width by a border of zeros.
+    Shapes: x (N, channels, height, width) → y (N, classes).   Each layer keeps height and width by
+    a border of zeros.
     """
 
     def __init__(
@@ -73,7 +75,8 @@ class CNN(nn.Module):
 
 
 class Standardize(nn.Module):
-    """y = (x - mean) / std, feature by feature, with the numbers of the training set: they are saved with the weights.
+    """y = (x - mean) / std, feature by feature, with the numbers of the training set: they are
+    saved with the weights.
 
     Shapes: x (N, D), mean and std (D,) → y (N, D).   A constant feature, of std 0, is only centred.
     """

@@ -1,7 +1,9 @@
-"""Pictures of a training run. Matplotlib is imported when one is drawn; without it there are curves in plain text.
+"""Pictures of a training run. Matplotlib is imported when one is drawn; without it there are curves
+in plain text.
 
-Nothing is told by colour alone: lines differ by their dashes and markers, cells carry their counts. The colours are
-those of Okabe and Ito (2008), which people with any of the common colour deficiencies can tell apart.
+Nothing is told by colour alone: lines differ by their dashes and markers, cells carry their counts.
+The colours are those of Okabe and Ito (2008), which people with any of the common colour
+deficiencies can tell apart.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_mmb.backend import Array
+from tinygrad_mmb.training import atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,41 +73,56 @@ def plot_history(history: Sequence[Row], best_epoch: int | None = None) -> Figur
 
 def draw_curves(axes: Axes, history: Sequence[Row], name: str, best_epoch: int | None) -> None:
     """Training (solid, circles) and validation (dashed, squares) of one metric."""
+    from matplotlib.ticker import MaxNLocator
+
     epochs = [row["epoch"] for row in history]
     every = max(1, len(history) // 12)  # markers, so that lines differ in print too
-    styles = ((name, "training", BLUE, "-", "o"), (f"val_{name}", "validation", VERMILION, "--", "s"))
+    styles = (
+        (name, "training", BLUE, "-", "o"),
+        (f"val_{name}", "validation", VERMILION, "--", "s"),
+    )
     for key, label, colour, dashes, marker in styles:
         if key in history[0]:
             values = [row[key] for row in history]
-            axes.plot(epochs, values, dashes, color=colour, label=label, marker=marker, markevery=every, markersize=4)
+            line = axes.plot(epochs, values, dashes, color=colour, label=label)[0]
+            line.set(marker=marker, markevery=every, markersize=4)
     if best_epoch:
-        axes.axvline(best_epoch, color="0.4", linewidth=1, linestyle=":", label=f"best epoch, {best_epoch}")
+        label = f"best epoch, {best_epoch}"
+        axes.axvline(best_epoch, color="0.4", linewidth=1, linestyle=":", label=label)
     axes.set(xlabel="epoch", ylabel=name)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
 
 
 def plot_confusion_matrix(counts: Array, classes: Sequence[str]) -> Figure:
-    """Rows are the true classes, columns the predicted ones; each cell carries its count, empty ones stay empty.
+    """Rows are the true classes, columns the predicted ones; each cell carries its count, empty
+    ones stay empty.
 
     Raises: ValueError if counts is not (C, C) for C class names.
     """
     n = len(classes)
     if counts.shape != (n, n):
-        raise ValueError(f"plot_confusion_matrix: counts has shape {counts.shape}, but there are {n} classes")
+        raise ValueError(
+            f"plot_confusion_matrix: counts has shape {counts.shape}, but there are {n} classes"
+        )
     side = max(4.5, 0.45 * n + 1.5)
     figure = new_figure(side + 0.9, side)
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)  # cividis is even for colour-blind eyes
+    image = axes.imshow(
+        shares, cmap="Blues", vmin=0, vmax=1
+    )  # light to dark: the same order for all eyes
     axes.set_xticks(range(n), classes, rotation=0 if max(map(len, classes), default=0) <= 3 else 45)
     axes.set_yticks(range(n), classes)
+    lines = np.arange(n + 1) - 0.5
+    axes.hlines(lines, -0.5, n - 0.5, color="0.85", linewidth=0.6)
+    axes.vlines(lines, -0.5, n - 0.5, color="0.85", linewidth=0.6)
     if n <= 30:
         for (t, p), count in np.ndenumerate(counts):
             if count:
-                ink = "black" if shares[t, p] > 0.5 else "white"
+                ink = "white" if shares[t, p] > 0.5 else "black"
                 axes.text(p, t, str(count), ha="center", va="center", color=ink, fontsize=9)
     right, total = int(np.trace(counts)), int(counts.sum())
     axes.set(xlabel="predicted", ylabel="true", title=f"{right} of {total} right")
@@ -113,11 +131,18 @@ def plot_confusion_matrix(counts: Array, classes: Sequence[str]) -> Figure:
 
 
 def plot_misclassified(
-    images: Array, target: Array, predicted: Array, confidence: Array, classes: Sequence[str], most: int = 40
+    images: Array,
+    target: Array,
+    predicted: Array,
+    confidence: Array,
+    classes: Sequence[str],
+    most: int = 40,
 ) -> Figure:
-    """The wrong ones, the most confident errors first, with true class, predicted class and probability.
+    """The wrong ones, the most confident errors first, with true class, predicted class and
+    probability.
 
-    Shapes: images (N, H, W) or (N, 1, H, W); target, predicted, confidence (N,): of the misclassified samples only.
+    Shapes: images (N, H, W) or (N, 1, H, W); target, predicted, confidence (N,): of the
+    misclassified samples only.
     """
     order = np.argsort(-confidence, kind="stable")[:most]
     columns = min(8, max(4, len(order)))
@@ -128,7 +153,12 @@ def plot_misclassified(
         axes.axis("off")
     for axes, i in zip(grid, order, strict=False):
         axes.imshow(images[i].reshape(images.shape[-2:]), cmap="gray_r", interpolation="nearest")
-        caption = f"true {classes[target[i]]}\ntaken for {classes[predicted[i]]}\n{confidence[i]:.0%} sure"
+        words = (
+            classes[target[i]],
+            f"taken for {classes[predicted[i]]}",
+            f"{confidence[i]:.0%} sure",
+        )
+        caption = "true " + "\n".join(words)
         axes.set_title(caption, fontsize=8)
     n = len(target)
     shown = "" if n <= most else f", the {most} most confident shown"
@@ -137,33 +167,38 @@ def plot_misclassified(
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a picture whole or not at all. The file holds no date, so that equal runs give equal files."""
-    from tinygrad_mmb.training.atomic import write_with
-
-    write_with(path, lambda temporary: figure.savefig(temporary, format="png", metadata={"Software": None}))
+    """Write a picture whole or not at all. It holds no versions: equal runs give equal files."""
+    options: dict[str, Any] = {"format": "png", "metadata": {"Software": None}}
+    atomic.write_with(path, lambda temporary: figure.savefig(temporary, **options))
 
 
 def text_curves(history: Sequence[Row], width: int = 60, height: int = 10) -> str:
-    """The same curves in plain ASCII: "o" training, "x" validation, "#" where both fall on one place."""
+    """The same curves in plain ASCII, for terminals without pictures."""
     if not history:
         raise ValueError("text_curves: the history is empty: no epoch was finished")
     return "\n\n".join(text_curve(history, name, width, height) for name in metric_names(history))
 
 
 def text_curve(history: Sequence[Row], name: str, width: int, height: int) -> str:
-    """One metric over the epochs."""
-    series = {mark: [row.get(key, math.nan) for row in history] for mark, key in (("o", name), ("x", f"val_{name}"))}
-    finite = [v for values in series.values() for v in values if math.isfinite(v)]
-    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
-    span = (high - low) or 1.0
-    canvas: list[list[Any]] = [[" "] * width for _ in range(height)]
+    """One metric over the epochs: "o" training, "x" validation, "#" where both fall on one
+    place.
+    """
+    n = len(history)
+    columns = min(width, n)
+    shown = [history[round(i * (n - 1) / max(1, columns - 1))] for i in range(columns)]
+    series = {
+        "o": [r.get(name, math.nan) for r in shown],
+        "x": [r.get(f"val_{name}", math.nan) for r in shown],
+    }
+    finite = [v for values in series.values() for v in values if math.isfinite(v)] or [0.0]
+    low, high = min(finite), max(finite)
+    canvas = [[" "] * columns for _ in range(height)]
     for mark, values in series.items():
-        for column in range(min(width, len(values)) if len(values) < width else width):
-            value = values[round(column * (len(values) - 1) / max(1, min(width, len(values)) - 1))]
+        for column, value in enumerate(values):
             if math.isfinite(value):
-                row = round((high - value) / span * (height - 1))
-                canvas[row][column] = mark if canvas[row][column] in (" ", mark) else "#"
-    labels = [f"{high:9.4g} |"] + ["          |"] * (height - 2) + [f"{low:9.4g} |"]
+                row = round((high - value) / ((high - low) or 1.0) * (height - 1))
+                canvas[row][column] = mark if canvas[row][column] == " " else "#"
+    labels = [f"{high:9.4g} |", *["          |"] * (height - 2), f"{low:9.4g} |"]
     lines = [label + "".join(cells).rstrip() for label, cells in zip(labels, canvas, strict=True)]
-    legend = f"{name}: o training, x validation, # both; epochs 1 to {len(history)}"
-    return "\n".join([legend, *lines, " " * 10 + "+" + "-" * min(width, len(history))])
+    legend = f"{name}: o training, x validation, # both; epochs 1 to {n}"
+    return "\n".join([legend, *lines, " " * 10 + "+" + "-" * columns])

@@ -1,4 +1,6 @@
-"""What a person sees while a model trains: a bar where the terminal has one, plain lines elsewhere."""
+"""What a person sees while a model trains: a bar where the terminal has one, plain lines
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def epoch_line(row: Row, epochs: int) -> str:
-    """ "epoch  3/60  loss 0.2841  accuracy 0.9147  val_loss ...  lr 0.001  0.4 s"."""
+    """One epoch: epoch  3/60  loss 0.2841  accuracy 0.9147  val_loss ...  lr 0.001  0.4 s."""
     width = len(str(epochs))
     parts = [f"epoch {int(row['epoch']):>{width}}/{epochs}"]
     hidden = ("epoch", "step", "lr", "seconds")
@@ -34,8 +36,9 @@ def can_draw(stream: TextIO) -> bool:
 class ProgressBar(Callback):
     """A line per epoch, and above a terminal's last line a bar over the batches.
 
-    Bars need rich (`pip install 'tinygrad-mmb[train]'`) and a terminal; otherwise, and with `plain`, there are only the
-    lines. What the bar says, it says in words and numbers too; NO_COLOR is respected.
+    Bars need rich (`pip install 'tinygrad-mmb[train]'`) and a terminal; otherwise, and with
+    `plain`, there are only the lines. What the bar says, it says in words and numbers too; NO_COLOR
+    is respected.
     """
 
     def __init__(self, plain: bool = False, stream: TextIO | None = None) -> None:
@@ -47,7 +50,13 @@ class ProgressBar(Callback):
     def on_fit_start(self, trainer: Trainer) -> None:
         if not self.plain:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+            )
 
             columns = (
                 TextColumn("{task.description}"),
@@ -55,13 +64,16 @@ class ProgressBar(Callback):
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
             )
-            self.bar = Progress(*columns, console=Console(file=self.stream), transient=True, expand=True)
+            self.bar = Progress(
+                *columns, console=Console(file=self.stream), transient=True, expand=True
+            )
             self.task = self.bar.add_task("training", total=None)
             self.bar.start()
 
     def on_epoch_start(self, trainer: Trainer) -> None:
         if self.bar is not None:
-            total = len(trainer.train_loader) if hasattr(trainer.train_loader, "__len__") else None
+            loader: Any = trainer.train_loader
+            total = len(loader) if hasattr(loader, "__len__") else None
             label = f"epoch {trainer.epoch + 1}/{trainer.epochs}"
             self.bar.reset(self.task, total=total, description=label)
 

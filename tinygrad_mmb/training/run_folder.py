@@ -11,8 +11,10 @@ from tinygrad_mmb.training.config import ConfigError, TrainConfig, read_config
 
 
 class RunFolder:
-    """    config.json             every setting
-    manifest.json           versions, seed, device, commit, BLAS and threads, checksum of the data, and the config again
+    """Paths in the folder of one run.
+
+    config.json             every setting
+    manifest.json           versions, seed, device, commit, BLAS, checksum of the data, config again
     metrics.csv             one line per epoch
     curves.png              training and validation, loss and accuracy
     confusion_matrix.png    of the test set
@@ -45,7 +47,8 @@ class RunFolder:
                 folder = Path(path)
                 if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                     raise ConfigError(
-                        f"{folder}: there is something already. Take another folder, or go on with that run: "
+                        f"{folder}: there is something already. Take another folder, or go on "
+                        "with that run: "
                         f"mmb train --resume {str(folder)!r}"
                     )
                 folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +65,9 @@ class RunFolder:
                 else:
                     return cls(folder)
         except OSError as error:
-            raise ConfigError(f"{folder}: cannot make this folder ({error.strerror or error})") from error
+            raise ConfigError(
+                f"{folder}: cannot make this folder ({error.strerror or error})"
+            ) from error
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:

@@ -1,7 +1,9 @@
-"""State as JSON and arrays: any nesting of what `state_dict` methods return, there and back bit for bit.
+"""State as JSON and arrays: any nesting of what `state_dict` methods return, there and back bit for
+bit.
 
-Arrays leave the tree under their path ("optimizer/state/0/exp_avg") and go into a safetensors file; what stays is JSON.
-What JSON has no word for is marked with a dictionary of one key that starts with "$".
+Arrays leave the tree under their path ("optimizer/state/0/exp_avg") and go into a safetensors file;
+what stays is JSON. What JSON has no word for is marked with a dictionary of one key that starts
+with "$".
 """
 
 from __future__ import annotations
@@ -35,13 +37,16 @@ def split(value: Any, arrays: Arrays, path: str = "") -> Any:
     if isinstance(value, dict):
         if all(isinstance(k, str) and not k.startswith("$") for k in value):
             return {k: split(v, arrays, f"{path}/{k}") for k, v in value.items()}
-        pairs = [[split(k, arrays, path), split(v, arrays, f"{path}/{k}")] for k, v in value.items()]
+        pairs = [
+            [split(k, arrays, path), split(v, arrays, f"{path}/{k}")] for k, v in value.items()
+        ]
         return {"$items": pairs}
     if isinstance(value, (list, tuple)):
         items = [split(v, arrays, f"{path}/{i}") for i, v in enumerate(value)]
         return items if isinstance(value, list) else {"$tuple": items}
     raise TypeError(
-        f"a checkpoint cannot hold the {type(value).__name__} at {path.lstrip('/') or 'its root'}: state is made of "
+        f"a checkpoint cannot hold the {type(value).__name__} at "
+        f"{path.lstrip('/') or 'its root'}: state is made of "
         "Tensors, arrays, numbers, text, None, and lists, tuples and dictionaries of them."
     )
 
@@ -49,18 +54,23 @@ def split(value: Any, arrays: Arrays, path: str = "") -> Any:
 def put(array: Array, arrays: Arrays, path: str) -> str:
     """Store a contiguous copy under `path`, and say under which name.
 
-    safetensors 0.8.0 writes the wrong numbers for a transposed or strided array, so none may reach it.
+    safetensors 0.8.0 writes the wrong numbers for a transposed or strided array, so none may reach
+    it.
     """
     name = path.lstrip("/") or "value"
     host = to_numpy(array)
     if host.dtype.kind not in "biuf":
-        raise TypeError(f"a checkpoint cannot hold the {host.dtype} array at {name}: only numbers and bools.")
+        raise TypeError(
+            f"a checkpoint cannot hold the {host.dtype} array at {name}: only numbers and bools."
+        )
     arrays[name] = np.array(host, order="C", copy=True)  # ascontiguousarray would make () into (1,)
     return name
 
 
 def join(tree: Any, arrays: Arrays) -> Any:
-    """What `split` was given. Arrays are copied: those that safetensors reads cannot be written to."""
+    """What `split` was given. Arrays are copied: those that safetensors reads cannot be written
+    to.
+    """
     if isinstance(tree, list):
         return [join(v, arrays) for v in tree]
     if not isinstance(tree, dict):

@@ -1,4 +1,6 @@
-"""The random streams that a training run draws from: the default generator and those that layers hold."""
+"""The random streams that a training run draws from: the default generator and those that layers
+hold.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ DEFAULT = "default"
 
 
 def generators(model: Module) -> dict[str, Generator]:
-    """Each generator once: the default one, and what a layer keeps in an attribute (Dropout's `generator`)."""
+    """Each generator once: the default one, and what a layer keeps in an attribute (Dropout's
+    `generator`).
+    """
     found = {DEFAULT: default_generator}
     for name, module in model.named_modules():
         for attribute, value in vars(module).items():
@@ -33,7 +37,8 @@ def restore_generators(model: Module, states: dict[str, Any]) -> None:
     own = generators(model)
     if own.keys() != states.keys():
         raise ValueError(
-            f"the checkpoint holds the random streams {', '.join(states)}, but this model draws from {', '.join(own)}"
+            f"the checkpoint holds the random streams {', '.join(states)}, but this model draws "
+            f"from {', '.join(own)}"
         )
     for name, generator in own.items():
         generator.set_state(states[name])

@@ -1,10 +1,11 @@
 """The training loop, with places to look in.
 
-    trainer = Trainer(model, Adam(model.parameters()), nn.CrossEntropyLoss(), metrics={"accuracy": accuracy})
-    history = trainer.fit(train_loader, val_loader, epochs=20, callbacks=[EarlyStopping(patience=5)])
+    trainer = Trainer(model, Adam(model.parameters()), nn.CrossEntropyLoss())
+    history = trainer.fit(train_loader, val_loader, epochs=20, callbacks=[EarlyStopping(5)])
 
-All that decides what happens next (weights, optimizer, order of the data, random streams, what callbacks remember) is in
-`state_dict()`: a run that is killed and resumed from it ends with the same bits as one that was not.
+All that decides what happens next (weights, optimizer, order of the data, random streams, what
+callbacks remember) is in `state_dict()`: a run that is killed and resumed from it ends with the
+same bits as one that was not.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ Row = dict[str, float]
 class Trainer:
     """A model, what moves it and what it is measured by.
 
-    loss(output, target) is the mean over a batch. `metrics` are means over samples too, taken on training and validation
-    data; `set_metrics` (AUC, say) see the outputs and targets of the whole validation set at once.
+    loss(output, target) is the mean over a batch. `metrics` are means over samples too, taken on
+    training and validation data; `set_metrics` (AUC, say) see the outputs and targets of the whole
+    validation set at once.
     """
 
     def __init__(
@@ -70,13 +72,16 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         resume_from: str | Path | None = None,
     ) -> list[Row]:
-        """Train until `epochs` are finished or somebody calls `stop`. One row of numbers for each epoch.
+        """Train until `epochs` are finished or somebody calls `stop`. One row per epoch.
 
-        `train` and `val` give pairs (input, target). `resume_from` names a folder of checkpoints; an empty one starts anew.
-        Raises: ValueError if the training data is empty, or a checkpoint belongs to other callbacks.
+        `train` and `val` give pairs (input, target). `resume_from` names a folder of checkpoints;
+        an empty one starts anew.
+        Raises: ValueError if the training data is empty, or a checkpoint belongs to other
+        callbacks.
         """
         self.train_loader, self.val_loader, self.epochs = train, val, epochs
-        self.callbacks = sorted(callbacks, key=lambda c: c.runs_last)  # stable: others keep their order
+        # sorted is stable: the others keep their order
+        self.callbacks = sorted(callbacks, key=lambda c: c.runs_last)
         if resume_from is not None and (found := latest_checkpoint(resume_from)) is not None:
             self.load_state_dict(found[1])
         self._tell("on_fit_start")
@@ -96,7 +101,9 @@ class Trainer:
         )
 
     def training_step(self, x: Tensor, t: Tensor) -> Row:
-        """Forward, backward, update. Loss and metrics of this batch, as they were before the update."""
+        """Forward, backward, update. Loss and metrics of this batch, as they were before the
+        update.
+        """
         self.optimizer.zero_grad()
         output = self.model(x)
         loss = self.loss(output, t)
@@ -122,7 +129,9 @@ class Trainer:
         row["lr"] = float(self.optimizer.param_groups[0]["lr"])
         row |= self.running.means()
         if "loss" not in row:
-            raise ValueError("Trainer.fit: the training loader gave no batch, so there is nothing to learn from")
+            raise ValueError(
+                "Trainer.fit: the training loader gave no batch, so there is nothing to learn from"
+            )
         if self.val_loader is not None:
             row |= {f"val_{k}": v for k, v in self.evaluate(self.val_loader).items()}
         row["seconds"] = round(time.perf_counter() - started, 3)
@@ -156,16 +165,24 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to the moment `state_dict` was called. Loaders and callbacks must be those of the run that is resumed."""
-        names, own = [name for name, _ in state["callbacks"]], [type(c).__name__ for c in self.callbacks]
+        """Go back to the moment `state_dict` was called. Loaders and callbacks must be those of
+        the run that is resumed.
+        """
+        names, own = (
+            [name for name, _ in state["callbacks"]],
+            [type(c).__name__ for c in self.callbacks],
+        )
         if names != own:
             raise ValueError(
-                f"Trainer: the checkpoint was written with the callbacks {', '.join(names) or 'none'}, but this run has "
+                "Trainer: the checkpoint was written with the callbacks "
+                f"{', '.join(names) or 'none'}, but this run has "
                 f"{', '.join(own) or 'none'}. Resume with the same ones, in the same order."
             )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        for loader, saved in zip((self.train_loader, self.val_loader), state["loaders"], strict=True):
+        for loader, saved in zip(
+            (self.train_loader, self.val_loader), state["loaders"], strict=True
+        ):
             if saved is not None and loader is not None:
                 loader.load_state_dict(saved)  # type: ignore[attr-defined]
         restore_generators(self.model, state["generators"])
