@@ -1,15 +1,59 @@
-"""The core of a small autograd engine, with PyTorch's names and meanings."""
-from tinygrad_mmb import ops as ops  # first: ops and Tensor need each other, and this order resolves it
-from tinygrad_mmb.ops import *  # noqa: F403
-from tinygrad_mmb import autograd as autograd
-from tinygrad_mmb.autograd import *
-from tinygrad_mmb.autograd.tensor import Tensor as Tensor, tensor as tensor
-from tinygrad_mmb.autograd.interchange import from_dlpack as from_dlpack
-from tinygrad_mmb.backend import float16 as float16, float32 as float32, float64 as float64, int8 as int8, int16 as int16, int32 as int32, int64 as int64, uint8 as uint8
-from tinygrad_mmb.backend import bool_ as bool, device as device, get_default_dtype as get_default_dtype, set_default_dtype as set_default_dtype
-from tinygrad_mmb.backend import float16 as half, float32 as float, float64 as double, int16 as short, int32 as int, int64 as long
-from tinygrad_mmb.kernels.registry import use_kernels as use_kernels
-from tinygrad_mmb.ops.random import Generator as Generator, manual_seed as manual_seed
-if "from_numpy" not in globals():
-    from_numpy = Tensor
-from tinygrad_mmb import nn as nn, optim as optim
+"""An autograd and neural-net engine to understand deep learning with, under PyTorch's names.
+
+import tinygrad_mmb as tm
+
+x = tm.tensor([1.0, 2.0], requires_grad=True)
+(x * x).sum().backward()
+x.grad  # tensor([2., 4.])
+
+Read autograd/tensor.py, autograd/function.py, autograd/engine.py and ops/elementwise.py: those
+four files are the idea, the rest follows from it.
+"""
+
+# ruff: noqa: I001 - ops comes first: ops and Tensor need each other, and this order resolves it
+import warnings as _warnings
+from math import e, inf, nan, pi
+
+from tinygrad_mmb import ops
+from tinygrad_mmb import autograd, backend, cuda, linalg
+from tinygrad_mmb.ops import *
+from tinygrad_mmb.autograd import (
+    GradientTape,
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from tinygrad_mmb.autograd.interchange import from_dlpack
+from tinygrad_mmb.autograd.tensor import Tensor, tensor
+from tinygrad_mmb.backend import (
+    bool_ as bool,
+    device,
+    float16,
+    float16 as half,
+    float32,
+    float32 as float,
+    float64,
+    float64 as double,
+    get_default_dtype,
+    int16,
+    int16 as short,
+    int32,
+    int32 as int,
+    int64,
+    int64 as long,
+    int8,
+    set_default_dtype,
+    uint8,
+)
+from tinygrad_mmb.backend.limits import finfo, iinfo
+from tinygrad_mmb.backend.threads import get_num_threads, set_num_threads
+from tinygrad_mmb.configuration import show_config
+from tinygrad_mmb.kernels.registry import use_kernels
+from tinygrad_mmb import nn, optim, utils
+
+__version__ = "0.1.0"
+
+# PyTorch computes 1 / 0 = inf without a word, and so do we: NumPy's warnings about it are silenced
+# for our own modules, and only for them.
+_warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tinygrad_mmb\.")

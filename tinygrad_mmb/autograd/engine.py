@@ -308,7 +308,8 @@ def first_gradient(y: Tensor, g: Any, i: int, create_graph: bool) -> Any:
                 "grad can be implicitly created only for scalar outputs, but this tensor has shape "
                 f"{y.shape}. Reduce it first, as in loss.mean(), or pass gradient= of that shape."
             )
-        g = namespace(array).ones(array.shape, array.dtype)
+        g = namespace(array).empty_like(array)
+        g.fill(1)
         return tensors.wrap(g) if create_graph else g
     if not isinstance(g, tensors.Tensor):
         raise TypeError(

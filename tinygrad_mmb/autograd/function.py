@@ -11,7 +11,7 @@ from tinygrad_mmb.autograd.engine import Edge, Hooks
 from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.storage import clock
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
-from tinygrad_mmb.backend import Array, as_array
+from tinygrad_mmb.backend import Array, as_array, refuse_mixed_devices
 from tinygrad_mmb.kernels.registry import Kernel, WithExtras, select
 
 
@@ -28,15 +28,12 @@ class Context:
     def __init__(
         self,
         function: type[Function],
-        inputs: tuple[Any, ...],
-        needs_input_grad: list[bool],
+        edges: list[Edge | None],
         outputs: list[Array],
     ) -> None:
         self.function = function
-        self.needs_input_grad = needs_input_grad
-        self.next_functions: list[Edge | None] = [
-            x.edge if need else None for x, need in zip(inputs, needs_input_grad, strict=True)
-        ]
+        self.next_functions = edges
+        self.needs_input_grad = [edge is not None for edge in edges]
         self.outputs = [(y.shape, y.dtype) for y in outputs]
         self.time = clock()
 
@@ -173,19 +170,23 @@ class Function:
     @classmethod
     def apply(cls, *inputs: Any) -> Any:
         """Run forward; if an input requires a gradient, record the call."""
-        arrays, needs, lifted = [], [], False
+        arrays, edges, lifted, record = [], [], False, recording.get()
         for x in inputs:
             if isinstance(x, Tensor):
                 arrays.append(x.array)
-                needs.append(x._requires_grad)
+                edges.append(x.edge if record and x._requires_grad else None)
                 lifted = True
             else:
                 arrays.append(x)
-                needs.append(False)
-        if cls.promotion is not None:
-            arrays = cls.promotion(arrays)
-        kernel = select(cls.__name__, arrays)
-        output = cls.forward(*arrays) if kernel is None else kernel.run(*arrays)
+                edges.append(None)
+        try:
+            if cls.promotion is not None:
+                arrays = cls.promotion(arrays)
+            kernel = select(cls.__name__, arrays)
+            output = cls.forward(*arrays) if kernel is None else kernel.run(*arrays)
+        except TypeError:
+            refuse_mixed_devices(arrays)  # NumPy and CuPy do not mix: say so in our words
+            raise
         extras = None
         if type(output) is WithExtras:
             output, extras = output
@@ -195,17 +196,15 @@ class Function:
         if not lifted:  # arrays in, arrays out: nothing to record
             return tuple(outputs) if many else outputs[0]
 
-        if True in needs and recording.get():
-            ctx = Context(cls, inputs, needs, outputs)
+        ctx = None
+        if edges.count(None) < len(edges):
+            ctx = Context(cls, edges, outputs)
             ctx.kernel, ctx.extras = kernel, extras
-            results = [
-                wrap(y, ctx, i) if y.dtype.kind == "f" else wrap(y) for i, y in enumerate(outputs)
-            ]
+        results = [wrap(y, ctx, k) for k, y in enumerate(outputs)]
+        if ctx is not None:
             cls.setup_context(ctx, inputs, tuple(results) if many else results[0])
             if anomaly.watching.get():
                 anomaly.check_forward(ctx, arrays, outputs)
-        else:
-            results = [wrap(y) for y in outputs]
         if cls.view:
             inplace.link_views(cls, inputs, results, many)
         return tuple(results) if many else results[0]

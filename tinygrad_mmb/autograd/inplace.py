@@ -1,11 +1,16 @@
 """Writing into a Tensor's memory, and what that does to the graph.
 
-`x.mul_(2)` is `assign(x, x * 2)`: the new values are computed out of place, copied into x's memory, and x takes over
-their place in the graph. Everyone who saved x as it was finds its storage written later than its own call, and raises.
+`x.mul_(2)` is `update(x, ops.mul, 2)`: the new values are computed out of place, copied into x's
+memory, and x takes over their place in the graph. Whoever saved x as it was finds its memory
+written later than its own call, and raises.
 
-If x is a view, its base is what changed: base ← base with the part at x replaced. Then every living view of that base,
-x included, is made again from the base as it now is, so each of them leads to the right gradient.
+If x is a view, its base is what changed: base ← base with the part at x replaced. Every view of
+that base, x included, looks for its place in the graph again when it is next asked for it, by
+repeating on the new base the steps that made it.
+
+A view from split or unbind, or made under no_grad, cannot be repeated: asking raises, as in PyTorch.
 """
+
 from __future__ import annotations
 
 import weakref
@@ -15,11 +20,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import tensor as tensors
 from tinygrad_mmb.autograd.grad_mode import recording
-from tinygrad_mmb.backend import namespace
+from tinygrad_mmb.backend import Array, DType, namespace
 
 if TYPE_CHECKING:
     from tinygrad_mmb.autograd.function import Function
     from tinygrad_mmb.autograd.tensor import Tensor
+
+SEVERAL = (
+    "This view is the output of a function that returns multiple views (split, chunk, unbind), "
+    "which cannot be written to. Index (x[i]) instead, or clone() the view first."
+)
+UNRECORDED = (
+    "It was created under no_grad() and used with recording on, so its gradient is not defined. "
+    "Create the view and write to it both inside no_grad(), or both outside."
+)
 
 
 class Step(NamedTuple):
@@ -30,136 +44,427 @@ class Step(NamedTuple):
     nr: int | None
 
 
-class View(NamedTuple):
+class View:
     """How a view came from the Tensor that owns the memory."""
 
-    base: Tensor
-    path: tuple[Step, ...]
-    refusal: str | None  # why a write through it cannot be recorded
+    __slots__ = ("base", "derived", "path", "refusal", "seen")
+
+    def __init__(self, base: Tensor, path: tuple[Step, ...], refusal: str | None, seen: int):
+        self.base = base
+        self.path = path
+        self.refusal = refusal  #  why a write through it, or a look after a write, is refused
+        self.seen = seen  #        version of the memory when its place in the graph was found
+        self.derived = False  #    requires_grad only because the base does
 
 
-def link_views(cls: type[Function], inputs: tuple[Any, ...], outputs: list[Tensor], many: bool) -> None:
-    """After a view operation: outputs over the input's memory share its storage and know their base."""
+def link_views(
+    cls: type[Function], inputs: tuple[Any, ...], outputs: list[Tensor], many: bool
+) -> None:
+    """After a view operation: outputs over the input's memory share its storage, know their base."""
     x = inputs[0]
-    base, path, refusal = x._view or (x, (), None)
-    if many:
-        refusal = "it is one of several outputs of a single call (split, chunk, unbind)"
-    elif not recording.get():
-        refusal = "it was created in no_grad mode"
+    if not isinstance(x, tensors.Tensor):
+        return
+    known = x._view
+    base, path, refusal = (
+        (x, (), None) if known is None else (known.base, known.path, known.refusal)
+    )
+    if not recording.get():
+        refusal = UNRECORDED
+    elif many:
+        refusal = SEVERAL
+    share = namespace(x.array).may_share_memory
     for k, y in enumerate(outputs):
-        if not y.array.size or namespace(x.array).may_share_memory(x.array, y.array):
-            y._storage = x.storage
-            y._view = View(base, (*path, Step(cls, inputs[1:], k if many else None)), refusal)
+        if cls is ops.Reshape and y.array.size and not share(x.array, y.array):
+            continue  # only reshape may copy
+        storage = x.storage
+        y._storage = storage
+        step = Step(cls, inputs[1:], k if many else None)
+        y._view = View(base, (*path, step), refusal, storage.version)
+        if y._grad_fn is None:  # it will require a gradient if its base does
             if base._views is None:
                 base._views = weakref.WeakValueDictionary()
             base._views[id(y)] = y
+            if base._requires_grad:
+                spread(base)
+
+
+def spread(base: Tensor) -> None:
+    """Views without a node of their own require a gradient exactly if their base does."""
+    for view in list((base._views or {}).values()):
+        how = view._view
+        if how is None or view._grad_fn is not None:
+            continue
+        if how.derived or not view._requires_grad:
+            how.derived = view._requires_grad = base._requires_grad and view.dtype.kind == "f"
+
+
+def renew(x: Tensor) -> None:
+    """If the memory of the view x was written to since, find its place in the graph again.
+
+    Raises: RuntimeError for a view that cannot be repeated.
+    """
+    view = x._view
+    if view is None:
+        return
+    version = x.storage.version
+    if view.seen == version:
+        return
+    if x._grad_fn is None and not view.base._requires_grad:
+        return
+    if view.refusal is not None:
+        raise RuntimeError(
+            f"a view of shape {list(x.shape)}: its base or another view of its base has been "
+            f"modified inplace. {view.refusal}"
+        )
+    if not view.base._requires_grad:
+        raise NotImplementedError(
+            f"a view of shape {list(x.shape)}, whose base was detached in place and then written "
+            "to, has no defined gradient. Take the view again."
+        )
+    view.seen = version
+    token = recording.set(True)
+    try:
+        adopt(x, replay(view.path, view.base))
+    finally:
+        recording.reset(token)
+    view.derived = False
 
 
 def replay(path: tuple[Step, ...], x: Any) -> Any:
     """The view of `x` that lies where `path` leads."""
     for step in path:
         x = step.function.apply(x, *step.args)
-        x = x if step.nr is None else x[step.nr]
-    return x
-
-
-def update(x: Tensor, op: Callable[..., Tensor], *args: Any, **options: Any) -> Tensor:
-    """x ← op(x, ...): what x.add_(y) and x += y do."""
-    for y in args:
-        if isinstance(y, tensors.Tensor) and partly_overlap(x.array, y.array):
-            raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. clone() one of them first.")
-    return assign(x, op(x, *args, **options))
-
-
-def partly_overlap(a: Any, b: Any) -> bool:
-    """Whether two arrays without gaps share some of their memory, but are not the same array."""
-    same = a.shape == b.shape and a.strides == b.strides
-    return namespace(a).may_share_memory(a, b) and not (same and address(a) == address(b)) and gapless(a) and gapless(b)
-
-
-def address(a: Any) -> int:
-    return a.data.ptr if hasattr(a.data, "ptr") else a.__array_interface__["data"][0]
-
-
-def gapless(a: Any) -> bool:
-    return bool(a.transpose(sorted(range(a.ndim), key=lambda d: -a.strides[d])).flags.c_contiguous)
-
-
-def assign(x: Tensor, value: Tensor) -> Tensor:
-    """Write `value` into x's memory; x is from now on what `value` is."""
-    if value.shape != x.shape:
-        raise RuntimeError(f"output with shape {x.shape} doesn't match the broadcast shape {value.shape}: an in-place operation cannot change the shape. Write x = x + y instead.")
-    if not can_cast(value.dtype, x.dtype):
-        raise RuntimeError(f"result type {value.dtype} can't be cast to the desired output type {x.dtype}: an in-place operation keeps the dtype. Write x = x + y instead.")
-    if any(stride == 0 and n > 1 for stride, n in zip(x.array.strides, x.shape)):
-        raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a single memory location. clone() the tensor before writing to it.")
-    value = ops.to(value, x.dtype)
-    base = x if x._view is None else x._view.base
-    recorded = recording.get() and (x._requires_grad or value._requires_grad)
-    if recorded:
-        refuse_unrecordable(x, base)
-    x.array[...] = value.array
-    x.storage.touch()
-    if recorded:
-        value.storage.moved_to(x.storage)
-        adopt(base, value if base is x else ops.replaced(base, value, x._view.path))
-        for view in list((base._views or {}).values()):
-            adopt(view, replay(view._view.path, base))
+        if step.nr is not None:
+            x = x[step.nr]
     return x
 
 
 def adopt(t: Tensor, value: Tensor) -> None:
     """t takes over the place of `value` in the graph."""
-    t._requires_grad, t.grad_fn, t.output_nr = value._requires_grad, value.grad_fn, value.output_nr
+    node = value.grad_fn
+    t._requires_grad, t.grad_fn, t.output_nr = value._requires_grad, node, value.output_nr
 
 
-def refuse_unrecordable(x: Tensor, base: Tensor) -> None:
-    """Raise where the gradient would be undefined, as PyTorch does."""
-    if base._requires_grad and base.grad_fn is None:
-        what = "a leaf Variable" if base is x else "a view of a leaf Variable"
-        raise RuntimeError(f"{what} that requires grad is being used in an in-place operation. Update parameters under no_grad(); elsewhere write x = x * 2.")
-    for view in (base._views or {}).values():
-        if view._view.refusal is not None:
-            raise RuntimeError(f"a view of shape {view.shape} is being modified inplace, itself or through its base, but {view._view.refusal}. clone() it first, or write out of place.")
+def update(x: Tensor, op: Callable[..., Tensor], *args: Any, **options: Any) -> Tensor:
+    """x ← op(x, ...): what x.add_(y) and x += y do."""
+    others = [*args, *options.values()]
+    for y in others:
+        if isinstance(y, tensors.Tensor) and y is not x:
+            refuse_overlap(x.array, y.array)
+    if not is_recorded(x, others):
+        return write(x, op(x, *args, **options), None)
+    refuse_unrecordable(x)
+    before = as_it_was(x)
+    value = op(before, *args, **options)
+    return write(x, value, before)
 
 
-def can_cast(source: Any, target: Any) -> bool:
+def is_recorded(x: Tensor, others: list[Any]) -> bool:
+    """Whether a write into x of something computed from x and others belongs in the graph."""
+    if not recording.get() or x.array.dtype.kind != "f":
+        return False
+    return x._requires_grad or any([getattr(y, "_requires_grad", False) for y in others])
+
+
+def as_it_was(x: Tensor) -> Tensor:
+    """x's place in the graph, with memory of its own, for the op to save: x will be written over."""
+    old = tensors.wrap(namespace(x.array).array(x.array))
+    if x._requires_grad:
+        x.edge  # noqa: B018 - a view finds its place again, or raises
+        adopt(old, x)
+    return old
+
+
+def write(x: Tensor, value: Tensor, before: Tensor | None) -> Tensor:
+    """Put `value` into x's memory; x is from now on what `value` is, if that is to be recorded.
+
+    `before` is x as it was, if the write is recorded.
+    Raises: RuntimeError if shape or dtype do not fit, or x repeats its own memory.
+    """
+    if value.shape != x.shape:
+        raise RuntimeError(
+            f"output with shape {list(x.shape)} doesn't match the broadcast shape "
+            f"{list(value.shape)}: an in-place operation cannot change the shape. Write out of "
+            "place, as in x = x + y."
+        )
+    if not can_cast(value.dtype, x.dtype):
+        raise RuntimeError(
+            f"result type {value.dtype} can't be cast to the desired output type {x.dtype}: an "
+            "in-place operation keeps the dtype. Write out of place, as in x = x + y."
+        )
+    refuse_repetition(x.array)
+    if before is not None and not value._requires_grad:
+        value = ops.Overwrite.apply(before, value)  # the op has no gradient: zero
+    cast = ops.to(value, x.dtype)
+    x.array[...] = cast.array
+    storage = x.storage
+    storage.touch()
+    if before is not None:
+        value.storage.moved_to(storage)
+        cast.storage.moved_to(storage)
+        if x._view is None:
+            move(x, cast)
+        else:
+            base = x._view.base
+            move(base, ops.Replaced.apply(base, cast, x._view.path))
+            renew(x)
+    return x
+
+
+def move(t: Tensor, value: Tensor) -> None:
+    """As `adopt`; a gradient that t retains is from now on that of its new value."""
+    node, k = t.grad_fn, t.output_nr
+    adopt(t, value)
+    new: Any = t.grad_fn
+    hooks = getattr(node, "hooks", None)
+    if t._retains_grad and hooks is not None and new is not None:
+        reference = hooks.kept_in.get(k)
+        if reference is not None and reference() is t:
+            del hooks.kept_in[k]
+            t._retains_grad = False
+            t.retain_grad()
+    if t._views is not None:
+        spread(t)
+
+
+def refuse_unrecordable(x: Tensor) -> None:
+    """Raise where the gradient of a write would be undefined, as PyTorch does."""
+    view = x._view
+    if view is not None:
+        if view.refusal is not None:
+            raise RuntimeError(
+                f"a view of shape {list(x.shape)} is being modified inplace. {view.refusal}"
+            )
+        if x._requires_grad and view.base.is_leaf:
+            raise RuntimeError(
+                "a view of a leaf Variable that requires grad is being used in an in-place "
+                "operation. Update parameters under no_grad(); elsewhere write out of place."
+            )
+    if x._requires_grad and x.is_leaf:
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation. Update "
+            "parameters under no_grad(); elsewhere write out of place, as in x = x * 2."
+        )
+
+
+def refuse_repetition(a: Array) -> None:
+    """Raise if one element in memory stands at several places of `a`, as after expand."""
+    if 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            f"single memory location (shape {list(a.shape)}). clone() the tensor before writing."
+        )
+
+
+def refuse_overlap(target: Array, source: Array) -> None:
+    """Raise if what is read and what is written overlap without being the same."""
+    xp = namespace(target)
+    if not xp.may_share_memory(target, source):
+        return
+    same_place = address(target) == address(source)
+    if same_place and target.shape == source.shape and target.strides == source.strides:
+        return
+    if is_dense(target) and is_dense(source):
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor "
+            "refer to a single memory location. clone() one of them before the operation."
+        )
+    if xp.shares_memory(target, source):
+        raise NotImplementedError(
+            "the tensor read and the tensor written overlap in memory, so the result would depend "
+            "on the order of the elements. clone() one of them before the operation."
+        )
+
+
+def address(a: Any) -> int:
+    """Where the first element lies."""
+    return a.data.ptr if hasattr(a.data, "ptr") else a.__array_interface__["data"][0]
+
+
+def is_dense(a: Array) -> bool:
+    """Whether the elements fill a stretch of memory, each once, in whatever order."""
+    order = sorted(range(a.ndim), key=lambda d: -a.strides[d])
+    return bool(a.size) and bool(a.transpose(order).flags.c_contiguous)
+
+
+def can_cast(source: DType, target: DType) -> bool:
     """Whether an in-place result may be stored: never float in int, never a number in bool."""
-    category = {"b": 0, "u": 1, "i": 1, "f": 2}
-    return category[source.kind] <= category[target.kind]
+    rank = {"b": 0, "u": 1, "i": 1, "f": 2}
+    return rank[source.kind] <= rank[target.kind]
+
+
+def copy(x: Tensor, source: Any) -> Tensor:
+    """x.copy_(source): the values of `source`, broadcast and cast."""
+    if not isinstance(source, tensors.Tensor):
+        source = scalar(source, x.dtype)
+        return overwrite(x, source)
+    if len(source.shape) > x.ndim:
+        raise RuntimeError(
+            f"output with shape {list(x.shape)} doesn't match the broadcast shape "
+            f"{list(source.shape)}"
+        )
+    for d in range(1, source.ndim + 1):
+        if source.shape[-d] not in (1, x.shape[-d]):
+            raise RuntimeError(
+                f"The size of tensor a ({x.shape[-d]}) must match the size of tensor b "
+                f"({source.shape[-d]}) at non-singleton dimension {x.ndim - d}: x is "
+                f"{list(x.shape)}, the source {list(source.shape)}"
+            )
+    refuse_repetition(x.array)
+    if source is not x:
+        refuse_overlap(x.array, source.array)
+    return overwrite(x, source)
+
+
+def fill(x: Tensor, value: Any) -> Tensor:
+    """x.fill_(value): a number, or a 0-d Tensor, everywhere."""
+    if not isinstance(value, tensors.Tensor):
+        value = scalar(value, x.dtype)
+    elif value.ndim:
+        raise RuntimeError(
+            "fill_ only supports 0-dimension value tensor but got tensor with "
+            f"{value.ndim} dimensions."
+        )
+    refuse_repetition(x.array)
+    return overwrite(x, value)
 
 
 def overwrite(x: Tensor, source: Any) -> Tensor:
-    """x.copy_(source), x.fill_(source): any dtype goes in."""
-    if len(getattr(source, "shape", ())) > x.ndim:
-        raise RuntimeError(f"output with shape {x.shape} doesn't match the broadcast shape {source.shape}.")
-    return update(x, ops.overwritten, source)
+    """Checked values of any dtype into x."""
+    if not is_recorded(x, [source]):
+        x.array[...] = source.array if isinstance(source, tensors.Tensor) else source
+        x.storage.touch()
+        return x
+    refuse_unrecordable(x)
+    before = as_it_was(x)
+    return write(x, ops.Overwrite.apply(before, source), before)
+
+
+def scalar(value: Any, dtype: DType) -> Any:
+    """A Python number that `dtype` can hold, as PyTorch converts it.
+
+    Raises: RuntimeError where it overflows, TypeError for what is no number.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if not isinstance(value, bool) and not hasattr(value, "__index__"):
+            raise TypeError(f"expected a number or a Tensor, but got {type(value).__name__}")
+        value = int(value)
+    if dtype.kind == "b":
+        return value != 0
+    if dtype.kind in "iu":
+        low, high = limits(dtype)
+        if not (value == value and low - (high if dtype.kind == "u" else 0) <= value <= high):
+            raise RuntimeError(
+                f"value cannot be converted to type {dtype} without overflow: {value} is not "
+                f"between {low} and {high}"
+            )
+        return int(value) % (high + 1) if dtype.kind == "u" else int(value)
+    return float(value)
+
+
+def limits(dtype: DType) -> tuple[int, int]:
+    """The smallest and the largest integer of a dtype."""
+    bits = 8 * dtype.itemsize
+    return (0, 2**bits - 1) if dtype.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
-    """x[index] = value: through a view where the index makes one, else by a copy with the places replaced."""
-    part = ops.getitem(x, index)
-    if isinstance(value, tensors.Tensor) and value.shape != part.shape and partly_overlap(part.array, value.array):
-        raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. clone() one of them first.")
-    while getattr(value, "ndim", 0) > part.ndim and value.shape[0] == 1:
+    """x[index] = value: through a view where the index makes one, else by replacing places."""
+    if not isinstance(value, tensors.Tensor):
+        if not isinstance(value, (bool, int, float)) and not hasattr(value, "__index__"):
+            raise TypeError(
+                f"can't assign a {type(value).__name__} to a Tensor of dtype {x.dtype}. Make it a "
+                "Tensor first: tensor(value)."
+            )
+        if type(value).__name__ in ("ndarray", "bool_") and type(value).__module__ == "numpy":
+            raise TypeError(f"can't assign a numpy.{type(value).__name__}; make it a Tensor first")
+        value = scalar(value, x.dtype)
+    parsed = ops.parse_index(index, x.shape)
+    part = x
+    if parsed.basic is not None or not parsed.advanced:
+        part = ops.GetItem.apply(x, parsed.basic or (...,))
+    while getattr(value, "ndim", 0) and value.shape[0] == 1 and value.ndim > 1:
         value = value[0]
-    if part._view is not None:
-        overwrite(part, value)
+    if not parsed.advanced:
+        _set_view(part, value)
     else:
-        assign(x, ops.index_put(x, index, value))
+        _set_places(part, parsed.advanced, value)
+
+
+def _set_view(part: Tensor, value: Any) -> None:
+    """part[...] = value"""
+    if not isinstance(value, tensors.Tensor):
+        fill(part, value)
+        return
+    if value.ndim == 1 and value.shape[0] == 1 and not part.ndim:
+        value = value[0]
+    if value.shape != part.shape:
+        value = ops.expand(value, part.shape)
+    copy(part, value)
+
+
+def _set_places(part: Tensor, indices: tuple[Any, ...], value: Any) -> None:
+    """part[indices] = value, where indices are lists, integer tensors or masks"""
+    if isinstance(value, tensors.Tensor) and value.dtype != part.dtype:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{part.dtype} for the destination and {value.dtype} for the source. Convert it: "
+            "value.to(x.dtype)."
+        )
+    refuse_repetition(part.array)
+    others = [value, *indices]
+    for y in others:
+        if isinstance(y, tensors.Tensor) and namespace(y.array).may_share_memory(
+            y.array, part.array
+        ):
+            raise RuntimeError(
+                "unsupported operation: some elements of the input tensor and the written-to "
+                "tensor refer to a single memory location. clone() one of them first."
+            )
+    try:
+        if is_recorded(part, others):
+            refuse_unrecordable(part)
+            before = as_it_was(part)
+            write(part, ops.IndexPut.apply(before, value, *indices), before)
+            return
+        places = [i.array if isinstance(i, tensors.Tensor) else i for i in indices]
+        source = value.array if isinstance(value, tensors.Tensor) else value
+        part.array[tuple([slice(None) if i is None else i for i in places])] = source
+        part.storage.touch()
+    except ValueError as error:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(getattr(value, 'shape', ()))} cannot be "
+            f"broadcast to indexing result: {error}"
+        ) from None
 
 
 def detached(x: Tensor) -> Tensor:
-    """A constant over x's memory, of which in-place writes are noticed."""
+    """A constant over the same memory, whose writes are noticed."""
     t = tensors.wrap(x.array)
     t._storage = x.storage
     return t
 
 
-def set_data(x: Tensor, new: Any) -> None:
-    """x.data = new: other numbers in the same place of the graph."""
+def detach_(x: Tensor) -> Tensor:
+    """x without its past: a constant, made here."""
+    if x._view is not None:
+        raise RuntimeError(
+            "Can't detach views in-place. Use detach() instead, which gives a new Tensor."
+        )
+    x.grad_fn, x.output_nr, x._requires_grad, x._retains_grad = None, 0, False, False
+    return x
+
+
+def set_data(x: Tensor, new: Tensor) -> None:
+    """x.data = new: other memory under the same name; autograd does not notice.
+
+    Raises: TypeError for what is no Tensor, RuntimeError for integers where x requires a gradient.
+    """
     if not isinstance(new, tensors.Tensor):
-        raise TypeError(f"x.data can only be set to a Tensor, but got {type(new).__name__}.")
+        raise TypeError(f"Variable data has to be a tensor, but got {type(new).__name__}")
     if x._requires_grad and new.array.dtype.kind != "f":
-        raise RuntimeError("data set to a tensor that requires gradients must be floating point dtype")
+        raise RuntimeError(
+            "data set to a tensor that requires gradients must be floating point, but got "
+            f"{new.array.dtype}"
+        )
     x.array, x._leaf = new.array, None

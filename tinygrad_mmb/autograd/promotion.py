@@ -261,7 +261,7 @@ def shape_mismatch(name: str, arrays: list[Any]) -> RuntimeError | None:
     Shapes are compared from the right: each pair of sizes must be equal, or one of them 1.
     """
     for a, b in combinations([x.shape for x in arrays if is_array(x)], 2):
-        for dim, (m, n) in enumerate(zip(reversed(a), reversed(b)), start=1):
+        for dim, (m, n) in enumerate(zip(reversed(a), reversed(b), strict=False), start=1):
             if m != n and m != 1 and n != 1:
                 return RuntimeError(
                     f"{name}: The size of tensor a ({m}) must match the size of tensor b ({n}) at "

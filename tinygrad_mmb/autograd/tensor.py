@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinygrad_mmb import ops  # the module, used inside methods only: the one import pointing right
 from tinygrad_mmb.autograd import engine, inplace
+from tinygrad_mmb.autograd.conversions import Conversions
 from tinygrad_mmb.autograd.interchange import Interchange
 from tinygrad_mmb.autograd.legacy_methods import Methods as Legacy
 from tinygrad_mmb.autograd.methods import Methods
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tinygrad_mmb.autograd.inplace import View
 
 
-class Tensor(Methods, Interchange, Legacy):
+class Tensor(Methods, Interchange, Conversions, Legacy):
     """An n-dimensional array and its place in the graph of operations.
 
     Five fields make it: `array`, the numbers; `requires_grad`, whether what is computed from it is
@@ -39,7 +40,7 @@ class Tensor(Methods, Interchange, Legacy):
     """
 
     array: Array  #                          the numbers, in NumPy's or CuPy's hands
-    grad_fn: Context | None = None  #        the recorded call that made it; None for a leaf
+    _grad_fn: Context | None = None  #       the recorded call that made it; None for a leaf
     output_nr: int = 0  #                    which output of that call it is
     _requires_grad: bool = False
     _grad: Tensor | None = None
@@ -80,6 +81,21 @@ class Tensor(Methods, Interchange, Legacy):
                 "result of a recorded operation. Use x.detach() for a constant over the same memory."
             )
         self._requires_grad = bool(value)
+        if self._view is not None:
+            self._view.derived = False
+        if self._views is not None:
+            inplace.spread(self)
+
+    @property
+    def grad_fn(self) -> Context | None:
+        """The recorded call that made it; None for a leaf."""
+        if self._view is not None:
+            inplace.renew(self)
+        return self._grad_fn
+
+    @grad_fn.setter
+    def grad_fn(self, node: Context | None) -> None:
+        self._grad_fn = node
 
     @property
     def grad(self) -> Tensor | None:
@@ -100,10 +116,14 @@ class Tensor(Methods, Interchange, Legacy):
         return self.grad_fn is None
 
     @property
-    def edge(self) -> engine.Edge:
-        """Where a gradient of this Tensor goes: (node, output index)."""
-        if self.grad_fn is not None:
-            return self.grad_fn, self.output_nr
+    def edge(self) -> engine.Edge | None:
+        """Where a gradient of this Tensor goes: (node, output index); None: nowhere."""
+        if self._view is not None:
+            inplace.renew(self)
+        if self._grad_fn is not None:
+            return self._grad_fn, self.output_nr
+        if self._view is not None and self._view.derived:
+            return None  # a view made under no_grad of something that requires a gradient
         if self._leaf is None:
             self._leaf = engine.AccumulateGrad(self)
         return self._leaf, 0
@@ -239,9 +259,9 @@ def wrap(array: Array, node: Context | None = None, output_nr: int = 0) -> Tenso
     """A Tensor over this very array: output `output_nr` of `node`, or a constant."""
     t = Tensor.__new__(Tensor)
     t.array = array
-    if node is not None:
+    if node is not None and array.dtype.kind == "f":  # integers carry no gradient
         t._requires_grad = True
-        t.grad_fn = node
+        t._grad_fn = node
         t.output_nr = output_nr
     return t
 

@@ -24,12 +24,13 @@ from tinygrad_mmb.backend.arrays import (
     to_numpy,
     uint8,
 )
-from tinygrad_mmb.backend.device import cpu, device, device_of, to_device
+from tinygrad_mmb.backend.device import as_device, cpu, device, device_of, refuse_mixed_devices, to_device
 
 __all__ = [
     "Array",
     "DType",
     "as_array",
+    "as_device",
     "as_dtype",
     "bool_",
     "cpu",
@@ -48,6 +49,7 @@ __all__ = [
     "is_floating",
     "namespace",
     "promote_types",
+    "refuse_mixed_devices",
     "set_default_dtype",
     "share_memory",
     "to_device",

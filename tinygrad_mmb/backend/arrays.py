@@ -62,9 +62,24 @@ def is_floating(value: Any) -> bool:
     return getattr(value, "dtype", value).kind == "f"
 
 
+def cupy() -> ModuleType:
+    """CuPy, imported now if it was not yet. It takes seconds, and memory of the GPU.
+
+    Raises: RuntimeError if this Python has none.
+    """
+    try:
+        import cupy as library
+    except ImportError:
+        raise RuntimeError(
+            "this Python has no CuPy, so there is no CUDA device. Stay on device='cpu', or, on a "
+            "machine with an NVIDIA GPU, install CuPy for its CUDA version."
+        ) from None
+    return library
+
+
 def _is_cupy(value: Any) -> bool:
-    cupy = sys.modules.get("cupy")
-    return cupy is not None and isinstance(value, cupy.ndarray)
+    library = sys.modules.get("cupy")  # no CuPy array can be there before the import
+    return library is not None and isinstance(value, library.ndarray)
 
 
 def namespace(*values: Any) -> ModuleType:

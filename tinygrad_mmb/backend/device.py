@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinygrad_mmb.backend.arrays import Array, to_numpy
+from tinygrad_mmb.backend.arrays import Array, cupy, is_array, to_numpy
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,16 @@ def to_device(array: Array, where: Any) -> Array:
     where = as_device(where)
     if where.type == "cpu":
         return to_numpy(array)
-    if importlib.util.find_spec("cupy") is None:
-        raise RuntimeError(
-            f"to({str(where)!r}): this Python has no CuPy, so there is no CUDA device. Stay on "
-            "device='cpu', or install CuPy for your CUDA version on a machine with an NVIDIA GPU."
-        )
-    import cupy  # the only import of it: it takes seconds and memory of the GPU
+    library = cupy()
+    with library.cuda.Device(where.index or 0):
+        return library.asarray(array)
 
-    with cupy.cuda.Device(where.index or 0):
-        return cupy.asarray(array)
+
+def refuse_mixed_devices(values: Iterable[Any]) -> None:
+    """Raise RuntimeError, naming the devices, if the arrays among the values live on several."""
+    places = sorted({str(device_of(v)) for v in values if is_array(v)})
+    if len(places) > 1:
+        raise RuntimeError(
+            "Expected all tensors to be on the same device, but found at least two devices, "
+            f"{' and '.join(places)}! Move one of them first: x.to({places[-1]!r})."
+        )
