@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from weakref import WeakSet
 
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.optim.optimizer import Optimizer
@@ -24,10 +23,12 @@ def warn_if_grad_accumulates(optimizer: Optimizer) -> Iterator[None]:
     Several backward() before one step() are silent: adding up gradients of small batches is meant.
     One UserWarning a step at most. Watches the parameters that the optimizer has when it begins.
     """
-    used: WeakSet[Tensor] = WeakSet()  # parameters whose gradient a step has taken
+    used: set[int] = set()  # ids of the parameters whose gradient a step has taken
 
     def note(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        used.update(p for g in optimizer.param_groups for p in g["params"] if p.grad is not None)
+        used.update(
+            id(p) for g in optimizer.param_groups for p in g["params"] if p.grad is not None
+        )
 
     with ExitStack() as stack:
         stack.enter_context(optimizer.register_step_post_hook(note))
@@ -38,11 +39,11 @@ def warn_if_grad_accumulates(optimizer: Optimizer) -> Iterator[None]:
         yield
 
 
-def watch(p: Tensor, used: WeakSet[Tensor], where: str) -> Any:
+def watch(p: Tensor, used: set[int], where: str) -> Any:
     """A hook on p that looks at the old gradient while the new one is on its way to it."""
 
     def look(g: Tensor) -> None:
-        if p not in used:
+        if id(p) not in used:
             return
         old = p.grad
         if old is not None and old.array.any():
@@ -53,6 +54,6 @@ def watch(p: Tensor, used: WeakSet[Tensor], where: str) -> Any:
                 "optimizer.zero_grad() before backward().",
                 stacklevel=2,
             )
-        used.discard(p)
+        used.discard(id(p))
 
     return look

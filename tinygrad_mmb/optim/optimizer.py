@@ -98,7 +98,7 @@ class Optimizer:
         return {}
 
     def update(self, *args: Any, **options: Any) -> None:
-        """The formula, as update(theta, g, state, *, ...). Every algorithm writes its own."""
+        """The formula, with arguments (theta, g, state, *, ...). Every algorithm has its own."""
         raise NotImplementedError(f"{type(self).__name__} needs an update(theta, g, state, ...)")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -123,7 +123,11 @@ class Optimizer:
         options = {k: number(group[k]) for k in self._options if k in group}
         memory = [self._state_of(p, group) for p in params]
         ts = [count(state) for state in memory] if self._counts else []
-        states = [{k: v.array for k, v in s.items() if isinstance(v, Tensor)} for s in memory]
+        hidden = "step" if self._counts else None  # `update` gets it as t
+        states = [
+            {k: v.array for k, v in s.items() if k != hidden and isinstance(v, Tensor)}
+            for s in memory
+        ]
         thetas = [p.array for p in params]
         gs = [g.array for p in params if (g := p.grad) is not None]
         key = self.kernel
@@ -139,7 +143,7 @@ class Optimizer:
             p.storage.touch()  # a graph that saved the old values must notice
             for name, array in arrays.items():  # `update` may have made or replaced some
                 if not isinstance(kept.get(name), Tensor) or kept[name].array is not array:
-                    kept[name] = wrap(array)
+                    kept[name] = wrap(as_array(array))  # of a 0-d array NumPy makes scalars
             if kept:
                 self.state[p] = kept
 
@@ -304,11 +308,11 @@ class Optimizer:
                 group.setdefault(name, value)
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
+        text = f"{type(self).__name__} ("
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
-            lines += [f"    {k}: {group[k]}" for k in sorted(group) if k != "params"]
-        return "\n".join([*lines, ")"])
+            options = [f"    {k}: {group[k]}\n" for k in sorted(group) if k != "params"]
+            text += f"\nParameter Group {i}\n{''.join(options)}"
+        return f"{text})"
 
 
 def as_list(params: Any) -> list[Any]:

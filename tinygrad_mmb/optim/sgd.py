@@ -120,8 +120,9 @@ class SGD(Optimizer):
             return
         first = "momentum_buffer" not in state
         if first:
-            started_at_g = momentum_form == "pytorch"
-            state["momentum_buffer"] = g.copy() if started_at_g else namespace(g).zeros_like(g)
+            xp = namespace(theta)
+            starts_at_g = momentum_form == "pytorch"
+            state["momentum_buffer"] = xp.array(g) if starts_at_g else xp.zeros_like(theta)
         m = v = state["momentum_buffer"]
         if momentum_form == "pytorch":
             if not first:
