@@ -222,13 +222,17 @@ class Tensor(Methods, Interchange, Conversions, Legacy):
     # Operators: a * b is ops.mul(a, b), a += b writes a + b into a.
     # fmt: off
     def __add__(self, other: Any) -> Tensor: return ops.add(self, other)
-    def __radd__(self, other: Any) -> Tensor: return ops.add(other, self)
+    def __radd__(self, other: Any) -> Tensor: return ops.add(self, other)
     def __sub__(self, other: Any) -> Tensor: return ops.sub(self, other)
     def __rsub__(self, other: Any) -> Tensor: return ops.sub(other, self)
     def __mul__(self, other: Any) -> Tensor: return ops.mul(self, other)
-    def __rmul__(self, other: Any) -> Tensor: return ops.mul(other, self)
+    def __rmul__(self, other: Any) -> Tensor: return ops.mul(self, other)
     def __truediv__(self, other: Any) -> Tensor: return ops.div(self, other)
-    def __rtruediv__(self, other: Any) -> Tensor: return ops.div(other, self)
+    def __rtruediv__(self, other: Any) -> Tensor: return ops.mul(ops.reciprocal(self), other)
+    def __floordiv__(self, other: Any) -> Tensor: return ops.floor_divide(self, other)
+    def __rfloordiv__(self, other: Any) -> Tensor: return ops.floor_divide(other, self)
+    def __mod__(self, other: Any) -> Tensor: return ops.remainder(self, other)
+    def __rmod__(self, other: Any) -> Tensor: return ops.remainder(other, self)
     def __pow__(self, other: Any) -> Tensor: return ops.pow(self, other)
     def __rpow__(self, other: Any) -> Tensor: return ops.pow(other, self)
     def __matmul__(self, other: Any) -> Tensor: return ops.matmul(self, other)
@@ -236,6 +240,13 @@ class Tensor(Methods, Interchange, Conversions, Legacy):
     def __neg__(self) -> Tensor: return ops.neg(self)
     def __pos__(self) -> Tensor: return self
     def __abs__(self) -> Tensor: return ops.abs(self)
+    def __invert__(self) -> Tensor: return ops.bitwise_not(self)
+    def __and__(self, other: Any) -> Tensor: return ops.bitwise_and(self, other)
+    def __rand__(self, other: Any) -> Tensor: return ops.bitwise_and(self, other)
+    def __or__(self, other: Any) -> Tensor: return ops.bitwise_or(self, other)
+    def __ror__(self, other: Any) -> Tensor: return ops.bitwise_or(self, other)
+    def __xor__(self, other: Any) -> Tensor: return ops.bitwise_xor(self, other)
+    def __rxor__(self, other: Any) -> Tensor: return ops.bitwise_xor(self, other)
     def __eq__(self, other: Any) -> Tensor: return ops.eq(self, other)  # type: ignore[override]
     def __ne__(self, other: Any) -> Tensor: return ops.ne(self, other)  # type: ignore[override]
     def __lt__(self, other: Any) -> Tensor: return ops.lt(self, other)
@@ -248,6 +259,11 @@ class Tensor(Methods, Interchange, Conversions, Legacy):
     def __isub__(self, other: Any) -> Tensor: return self.sub_(other)
     def __imul__(self, other: Any) -> Tensor: return self.mul_(other)
     def __itruediv__(self, other: Any) -> Tensor: return self.div_(other)
+    def __ifloordiv__(self, other: Any) -> Tensor: return self.floor_divide_(other)
+    def __imod__(self, other: Any) -> Tensor: return self.remainder_(other)
+    def __iand__(self, other: Any) -> Tensor: return self.bitwise_and_(other)
+    def __ior__(self, other: Any) -> Tensor: return self.bitwise_or_(other)
+    def __ixor__(self, other: Any) -> Tensor: return self.bitwise_xor_(other)
     def __ipow__(self, other: Any) -> Tensor: return self.pow_(other)
     # fmt: on
 

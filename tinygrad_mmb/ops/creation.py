@@ -1,0 +1,253 @@
+"""Creation: new tensors from a shape, a range or another tensor's shape."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+from tinygrad_mmb import backend
+from tinygrad_mmb.autograd.tensor import Tensor, wrap
+from tinygrad_mmb.backend import Array, DType, as_array, is_array, namespace
+from tinygrad_mmb.ops.views import sizes_of
+
+__all__ = [
+    "arange", "as_tensor", "empty", "empty_like", "eye", "from_numpy", "full", "full_like",
+    "linspace", "ones", "ones_like", "zeros", "zeros_like",
+]  # fmt: skip
+
+
+def finished(array: Array, device: Any, requires_grad: bool) -> Tensor:
+    """The Tensor over a new array, where and as the caller asked for it."""
+    t = wrap(array if device is None else backend.to_device(array, device))
+    if requires_grad:
+        t.requires_grad = True
+    return t
+
+
+def shape_of(size: tuple[Any, ...], name: str) -> tuple[int, ...]:
+    """The sizes of f(2, 3) or f((2, 3)), none negative; f() is a 0-d tensor's only as f(())."""
+    if not size:
+        raise TypeError(f'{name}() missing 1 required positional argument: "size"')
+    shape = sizes_of(size, "size")
+    if shape and min(shape) < 0:
+        raise RuntimeError(
+            f"{name}: trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
+        )
+    return shape
+
+
+def float_dtype(dtype: Any) -> DType:
+    """The dtype asked for, or the default one."""
+    return backend.get_default_dtype() if dtype is None else backend.as_dtype(dtype)
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """All elements 0."""
+    array = namespace().zeros(shape_of(size, "zeros"), float_dtype(dtype))
+    return finished(array, device, requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """All elements 1."""
+    array = namespace().ones(shape_of(size, "ones"), float_dtype(dtype))
+    return finished(array, device, requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Elements with whatever value is in memory."""
+    array = namespace().empty(shape_of(size, "empty"), float_dtype(dtype))
+    return finished(array, device, requires_grad)
+
+
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """All elements `fill_value`, whose kind gives the dtype: bool, int64 or the default float."""
+    shape = shape_of((size,), "full")
+    t = finished(_filled(shape, fill_value, dtype), device, requires_grad)
+    return t
+
+
+def _filled(shape: tuple[int, ...], value: Any, dtype: Any) -> Array:
+    from tinygrad_mmb.autograd.inplace import scalar
+
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise TypeError(f"fill_value must be a number, not a Tensor of shape {value.shape}")
+        value = value.item()
+    if dtype is None:
+        natural: dict[type, DType] = {bool: backend.bool_, int: backend.int64}
+        dtype = natural.get(type(value), backend.get_default_dtype())
+    dtype = backend.as_dtype(dtype)
+    return namespace().full(shape, scalar(value, dtype), dtype)
+
+
+def _like(input: Any, name: str, dtype: Any, device: Any) -> tuple[Array, DType, Any]:
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
+    array = input.array
+    wanted = array.dtype if dtype is None else backend.as_dtype(dtype)
+    return array, wanted, device
+
+
+def zeros_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Zeros in the shape, dtype and layout of `input`."""
+    array, wanted, place = _like(input, "zeros_like", dtype, device)
+    return finished(namespace(array).zeros_like(array, wanted), place, requires_grad)
+
+
+def ones_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Ones in the shape, dtype and layout of `input`."""
+    array, wanted, place = _like(input, "ones_like", dtype, device)
+    return finished(namespace(array).ones_like(array, wanted), place, requires_grad)
+
+
+def empty_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Elements with whatever value is in memory, in the shape, dtype and layout of `input`."""
+    array, wanted, place = _like(input, "empty_like", dtype, device)
+    return finished(namespace(array).empty_like(array, wanted), place, requires_grad)
+
+
+def full_like(
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`fill_value` in the shape, dtype and layout of `input`."""
+    from tinygrad_mmb.autograd.inplace import scalar
+
+    array, wanted, place = _like(input, "full_like", dtype, device)
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()
+    filled = namespace(array).full_like(array, scalar(fill_value, wanted), wanted)
+    return finished(filled, place, requires_grad)
+
+
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """start, start + step, ... below `end`; arange(n) starts at 0. All ints give int64.
+
+    Raises: RuntimeError if the step is 0 or leads away from `end`.
+    """
+    if end is None:
+        start, end = 0, start
+    start, end, step = (v.item() if hasattr(v, "item") else v for v in (start, end, step))
+    whole = all(isinstance(v, int) for v in (start, end, step))
+    if dtype is None:
+        dtype = backend.int64 if whole else backend.get_default_dtype()
+    dtype = backend.as_dtype(dtype)
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if (end - start) / step < 0:
+        raise RuntimeError(
+            f"upper bound and lower bound inconsistent with step sign: {start} to {end} by {step}"
+        )
+    if dtype.kind == "b":
+        raise RuntimeError("\"arange_cpu\" not implemented for 'Bool'")
+    if dtype.kind in "iu":  # PyTorch truncates each of the three, then counts
+        n = math.ceil((end - start) / step)
+        start, step = int(start), int(step)
+        values = namespace().arange(n, dtype=backend.int64) * step + start
+    else:
+        n = -((start - end) // step) if whole else math.ceil((end - start) / step)
+        values = namespace().arange(n, dtype=backend.float64) * step + start
+    return finished(values.astype(dtype), device, requires_grad)
+
+
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`steps` values from start to end, both included, at equal distances."""
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    steps = operator.index(steps)
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
+    wanted = float_dtype(dtype)
+    if wanted.kind == "b":
+        raise RuntimeError("\"linspace_cpu\" not implemented for 'Bool'")
+    if wanted.kind != "f":
+        start, end = int(start), int(end)
+    exact = backend.float32 if wanted.kind != "f" else backend.float64
+    xp = namespace()
+    step = (end - start) / (steps - 1) if steps > 1 else 0.0
+    i = xp.arange(steps, dtype=exact)
+    step = exact.type(step)
+    # From both ends towards the middle, so that the last value is `end` exactly.
+    low = exact.type(start) + step * i
+    high = exact.type(end) - step * (steps - 1 - i)
+    values = low.copy()
+    values[(steps + 1) // 2 if steps % 2 else steps // 2 :] = high[
+        (steps + 1) // 2 if steps % 2 else steps // 2 :
+    ]
+    if steps == 1:
+        values = low
+    return finished(values.astype(wanted), device, requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Ones on the diagonal, zeros elsewhere: n rows, m columns (n if not given)."""
+    rows, columns = operator.index(n), operator.index(n if m is None else m)
+    if rows < 0 or columns < 0:
+        raise RuntimeError(f"n must be greater or equal to 0, got {min(rows, columns)}")
+    return finished(namespace().eye(rows, columns, dtype=float_dtype(dtype)), device, requires_grad)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """`data` itself if it is a Tensor of that dtype, else a Tensor that shares memory if it can."""
+    if isinstance(data, Tensor):
+        moved = data if dtype is None else data.to(dtype)
+        return moved if device is None else moved.to(device)
+    wanted = None if dtype is None else backend.as_dtype(dtype)
+    if is_array(data):
+        array = as_array(data) if wanted is None else as_array(data, wanted)
+        return finished(array, device, False)
+    from tinygrad_mmb.autograd.tensor import tensor
+
+    return tensor(data, dtype=wanted, device=device)
+
+
+def from_numpy(ndarray: Any) -> Tensor:
+    """A Tensor over the memory of a NumPy array: a write to one is seen in the other.
+
+    Raises: TypeError for anything else, and for dtypes a Tensor cannot have.
+    """
+    if not is_array(ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    return wrap(as_array(ndarray))

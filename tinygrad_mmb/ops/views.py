@@ -1,0 +1,523 @@
+"""Views: the same memory looked at in another way. Nothing is copied, and writes are seen by all."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tinygrad_mmb import ops
+from tinygrad_mmb.autograd.function import Function
+from tinygrad_mmb.autograd.method_table import method
+from tinygrad_mmb.autograd.tensor import X
+from tinygrad_mmb.backend import Array, expanded, namespace
+
+__all__ = ["Reshape", 
+    "DiagonalOnly", "broadcast_to", "chunk", "diagonal", "expand", "expand_as", "expand_to", "flatten",
+    "movedim", "narrow", "permute", "reshape", "select", "split", "squeeze", "t", "transpose",
+    "unbind", "unsqueeze", "view", "view_as",
+]  # fmt: skip
+
+
+def dim_of(dim: Any, ndim: int, name: str = "dim") -> int:
+    """A dimension counted from the front, checked; a 0-d tensor answers as if it had one.
+
+    Raises: TypeError for what is no integer, IndexError for a dimension that is not there.
+    """
+    n = ndim or 1
+    if type(dim) is not int:
+        if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+            raise TypeError(f"{name} must be int, not {type(dim).__name__}")
+        dim = operator.index(dim)
+    if not -n <= dim < n:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+        )
+    return dim % n
+
+
+def sizes_of(shape: Sequence[Any], name: str = "shape") -> tuple[int, ...]:
+    """(2, 3) from f(2, 3) or f((2, 3)).
+
+    Raises: TypeError if a size is not an integer or none was given.
+    """
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+        shape = shape[0]
+    elif not shape:
+        raise TypeError(f'missing 1 required positional argument: "{name}"; () is a single number')
+    for n in shape:
+        if isinstance(n, bool) or not hasattr(n, "__index__"):
+            raise TypeError(f"{name} is made of integers, but got {tuple(shape)}")
+    return tuple([operator.index(n) for n in shape])
+
+
+def known_shape(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
+    """`shape` with its -1, if any, worked out from the number of elements of x.
+
+    Raises: RuntimeError if x does not fit.
+    """
+    size = math.prod(x.shape)
+    if -1 in shape:
+        rest = -math.prod(shape)
+        if shape.count(-1) > 1:
+            raise RuntimeError(f"only one dimension can be inferred, but got shape {list(shape)}")
+        if rest == 0:
+            raise RuntimeError(
+                f"cannot reshape a tensor of shape {list(x.shape)} into shape {list(shape)} because "
+                "the unspecified dimension size -1 can be any value and is ambiguous"
+            )
+        shape = tuple([size // rest if n == -1 else n for n in shape])
+    if math.prod(shape) != size or (shape and min(shape) < 0):
+        raise RuntimeError(
+            f"shape '{list(shape)}' is invalid for input of size {size} (shape {list(x.shape)})"
+        )
+    return shape
+
+
+class Reshape(Function):
+    """The same elements in another shape; a view where strides allow it, else a copy."""
+
+    view = True
+
+    @staticmethod
+    def forward(x: Array, shape: tuple[int, ...]) -> Array:
+        return x.reshape(shape)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.shape = inputs[0].shape
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return Reshape.apply(g, ctx.shape), None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, n)), (n * n,)
+        yield rng.standard_normal((n, 6)).T, (2, 3, n)
+        yield rng.standard_normal(()), (1, 1)
+
+
+class Permute(Function):
+    """Dimensions in another order."""
+
+    view = True
+
+    @staticmethod
+    def forward(x: Array, dims: tuple[int, ...]) -> Array:
+        return x.transpose(dims)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.dims = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        back = sorted(range(len(ctx.dims)), key=ctx.dims.__getitem__)
+        return Permute.apply(g, tuple(back)), None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, 2, 3)), (2, 0, 1)
+        yield rng.standard_normal(()), ()
+
+
+class Expand(Function):
+    """x repeated along dimensions of size 1 and new leading ones.   ∂L/∂x = g summed over them."""
+
+    view = True
+
+    @staticmethod
+    def forward(x: Array, shape: tuple[int, ...]) -> Array:
+        if math.prod(shape) == x.size:  # only new dimensions of size 1: stays writeable
+            return x.reshape(shape)
+        y = expanded(x, shape)
+        if hasattr(y.flags, "writeable") and x.flags.writeable and not y.flags.writeable:
+            y.flags.writeable = True  # a single row of it may be written to
+        return y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.shape = inputs[0].shape
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return ops.sum_to(g, ctx.shape), None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, 1)), (2, n, 3)
+        yield rng.standard_normal(()), (n,)
+
+
+class Diagonal(Function):
+    """y[..., i] = x[..., i, i + offset] in dimensions dim1 and dim2."""
+
+    view = True
+
+    @staticmethod
+    def forward(x: Array, offset: int, dim1: int, dim2: int) -> Array:
+        y = x.diagonal(offset, dim1, dim2)
+        if hasattr(y.flags, "writeable"):
+            y.flags.writeable = x.flags.writeable  # NumPy hands it out read-only
+        return y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, *ctx.place = inputs
+        ctx.shape = x.shape
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return DiagonalOnly.apply(g, ctx.shape, *ctx.place), None, None, None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, 3)), 0, 0, 1
+        yield rng.standard_normal((2, n, 3)), -1, 2, 1
+        yield rng.standard_normal((n, 3)), 5, 0, 1
+
+
+class DiagonalOnly(Function):
+    """Zeros of a shape with x on a diagonal: the way back of Diagonal."""
+
+    @staticmethod
+    def forward(x: Array, shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> Array:
+        y = namespace(x).zeros(shape, x.dtype)
+        Diagonal.forward(y, offset, dim1, dim2)[...] = x
+        return y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.place = inputs[2:]
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return Diagonal.apply(g, *ctx.place), None, None, None, None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal(n), (n, n), 0, 0, 1
+        yield rng.standard_normal((n, 2)), (3, n, 3), 1, 0, 2
+
+
+class Split(Function):
+    """Pieces of the given sizes along a dimension: several views from one call."""
+
+    view = True
+
+    @staticmethod
+    def forward(x: Array, sizes: tuple[int, ...], dim: int) -> tuple[Array, ...]:
+        before: tuple[Any, ...] = (slice(None),) * dim
+        pieces, start = [], 0
+        for size in sizes:
+            pieces.append(x[(*before, slice(start, start + size))])
+            start += size
+        return tuple(pieces)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, ctx.sizes, ctx.dim = inputs
+        ctx.shape = x.shape
+
+    @staticmethod
+    def backward(ctx: Any, *gs: Any) -> Any:
+        known = next(g for g in gs if g is not None)
+        before, after = ctx.shape[: ctx.dim], ctx.shape[ctx.dim + 1 :]
+        pieces = [
+            ops.zeros_of(known, (*before, size, *after)) if g is None else g  # None: not used
+            for g, size in zip(gs, ctx.sizes, strict=True)
+        ]
+        return ops.cat(pieces, ctx.dim), None, None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, 5)), (2, 3), 1
+        yield rng.standard_normal((n, 5)), (n,), 0
+
+
+class Unbind(Function):
+    """All slices along a dimension, which disappears: several views from one call."""
+
+    view = True
+
+    @staticmethod
+    def forward(x: Array, dim: int) -> tuple[Array, ...]:
+        before: tuple[Any, ...] = (slice(None),) * dim
+        return tuple([x[(*before, i, ...)] for i in range(x.shape[dim])])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, ctx.dim = inputs
+        ctx.shape = (*x.shape[: ctx.dim], *x.shape[ctx.dim + 1 :])
+
+    @staticmethod
+    def backward(ctx: Any, *gs: Any) -> Any:
+        known = next(g for g in gs if g is not None)
+        pieces = [ops.zeros_of(known, ctx.shape) if g is None else g for g in gs]
+        return ops.stack(pieces, ctx.dim), None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, 3)), 1
+        yield rng.standard_normal(3), 0
+
+
+@method
+def reshape(x: X, *shape: Any) -> X:
+    """The same elements in another shape; one size may be -1. A view where possible, else a copy.
+
+    Raises: RuntimeError if the number of elements differs.
+    """
+    return Reshape.apply(x, known_shape(sizes_of(shape), x))
+
+
+@method
+def view(x: X, *shape: Any) -> X:
+    """As `reshape`, but never a copy.
+
+    Raises: RuntimeError where only a copy could have that shape.
+    """
+    if len(shape) == 1 and not isinstance(shape[0], (tuple, list)) and hasattr(shape[0], "kind"):
+        if shape[0] != x.dtype:
+            raise NotImplementedError(
+                f"view({shape[0]}): the bytes of {x.dtype} cannot be read as another dtype. "
+                "x.to(dtype) converts the numbers."
+            )
+        return Reshape.apply(x, x.shape)
+    sizes = known_shape(sizes_of(shape, "size"), x)
+    array: Any = getattr(x, "array", x)
+    if array.size and not namespace(array).may_share_memory(array.reshape(sizes), array):
+        raise RuntimeError(
+            f"view size {list(sizes)} is not compatible with input tensor's size {list(x.shape)} "
+            "and stride (at least one dimension spans across two contiguous subspaces). Use "
+            ".reshape(...) instead."
+        )
+    return Reshape.apply(x, sizes)
+
+
+@method
+def view_as(x: X, other: Any) -> X:
+    """x.view(other.shape)."""
+    return view(x, tuple(other.shape))
+
+
+@method
+def flatten(x: X, start_dim: int = 0, end_dim: int = -1) -> X:
+    """Dimensions start_dim..end_dim made one."""
+    a, b = dim_of(start_dim, x.ndim), dim_of(end_dim, x.ndim)
+    if a > b:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if x.ndim and a == b:
+        return x
+    return Reshape.apply(x, (*x.shape[:a], math.prod(x.shape[a : b + 1]), *x.shape[b + 1 :]))
+
+
+@method
+def unsqueeze(x: X, dim: int) -> X:
+    """A new dimension of size 1 at `dim`."""
+    dim = dim_of(dim, x.ndim + 1)
+    return Reshape.apply(x, (*x.shape[:dim], 1, *x.shape[dim:]))
+
+
+@method
+def squeeze(x: X, dim: Any = None) -> X:
+    """Without its dimensions of size 1: all of them, or those in `dim`."""
+    if dim is None:
+        return Reshape.apply(x, tuple([n for n in x.shape if n != 1]))
+    dims = [dim_of(d, x.ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+    if len(set(dims)) < len(dims):
+        raise RuntimeError(f"squeeze: a dim appears twice in {dim}")
+    kept = tuple([n for i, n in enumerate(x.shape) if n != 1 or i not in dims])
+    return Reshape.apply(x, kept)
+
+
+@method
+def permute(x: X, *dims: Any) -> X:
+    """Dimensions in the given order."""
+    order = sizes_of(dims, "dims")
+    checked = tuple([dim_of(d, x.ndim) for d in order])
+    if len(checked) != x.ndim:
+        raise RuntimeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            f"length of the desired ordering of dimensions i.e. input.dim() = {x.ndim} is not "
+            f"equal to len(dims) = {len(checked)}"
+        )
+    if len(set(checked)) < len(checked):
+        raise RuntimeError(f"permute(): duplicate dims are not allowed, but got {order}")
+    return Permute.apply(x, checked)
+
+
+@method
+def transpose(x: X, dim0: int, dim1: int) -> X:
+    """Two dimensions exchanged."""
+    dims = list(range(x.ndim))
+    a, b = dim_of(dim0, x.ndim), dim_of(dim1, x.ndim)
+    if dims:
+        dims[a], dims[b] = b, a
+    return Permute.apply(x, tuple(dims))
+
+
+@method
+def t(x: X) -> X:
+    """The transpose of a matrix; vectors and numbers as they are.
+
+    Raises: RuntimeError for more than two dimensions.
+    """
+    if x.ndim > 2:
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but self is {x.ndim}D. Use "
+            "transpose(dim0, dim1), or mT for a batch of matrices."
+        )
+    return Permute.apply(x, tuple(range(x.ndim))[::-1])
+
+
+@method
+def movedim(x: X, source: Any, destination: Any) -> X:
+    """Dimensions `source` moved to the places `destination`; the others keep their order."""
+    places = [s if isinstance(s, (tuple, list)) else (s,) for s in (source, destination)]
+    sources, targets = ([dim_of(d, x.ndim) for d in p] for p in places)
+    if len(sources) != len(targets) or len(set(sources)) + len(set(targets)) != 2 * len(sources):
+        raise RuntimeError(
+            "movedim: source and destination must name as many dimensions, each once, but got "
+            f"{source} and {destination}"
+        )
+    if not x.ndim:
+        return Permute.apply(x, ())
+    rest = iter([d for d in range(x.ndim) if d not in sources])
+    moved = dict(zip(targets, sources, strict=True))
+    return Permute.apply(x, tuple([moved[d] if d in moved else next(rest) for d in range(x.ndim)]))
+
+
+@method
+def expand(x: X, *sizes: Any) -> X:
+    """x broadcast to a shape without copying; -1 keeps a size.
+
+    Raises: RuntimeError if a dimension other than those of size 1 would have to grow.
+    """
+    shape = sizes_of(sizes, "size")
+    lead = len(shape) - x.ndim
+    if lead < 0:
+        raise RuntimeError(
+            f"expand(tensor of shape {list(x.shape)}, size={list(shape)}): the number of sizes "
+            f"provided ({len(shape)}) must be greater or equal to the number of dimensions in the "
+            f"tensor ({x.ndim})"
+        )
+    full = []
+    for i, n in enumerate(shape):
+        old = x.shape[i - lead] if i >= lead else 1
+        if n == -1 and i >= lead:
+            n = old
+        if n < 0 or (n != old and old != 1):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({n}) must match the existing size ({old}) at "
+                f"non-singleton dimension {i}. Target sizes: {list(shape)}. Tensor sizes: "
+                f"{list(x.shape)}. Only dimensions of size 1 can be expanded."
+            )
+        full.append(n)
+    return Expand.apply(x, tuple(full))
+
+
+@method
+def broadcast_to(x: X, size: Any) -> X:
+    """x.expand(size)."""
+    return expand(x, size)
+
+
+@method
+def expand_as(x: X, other: Any) -> X:
+    """x.expand(other.shape)."""
+    return expand(x, tuple(other.shape))
+
+
+def expand_to(x: X, shape: tuple[int, ...]) -> X:
+    """`expand` of what is known to fit: the way back of every sum."""
+    return Expand.apply(x, shape)
+
+
+@method
+def diagonal(x: X, offset: int = 0, dim1: int = 0, dim2: int = 1) -> X:
+    """The diagonal of dimensions dim1 and dim2, as a new last dimension."""
+    a, b = dim_of(dim1, x.ndim), dim_of(dim2, x.ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    return Diagonal.apply(x, operator.index(offset), a, b)
+
+
+@method
+def narrow(x: X, dim: int, start: Any, length: int) -> X:
+    """`length` slices along a dimension, beginning at `start`."""
+    if not x.ndim:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    dim, begin = dim_of(dim, x.ndim), operator.index(start)
+    n = x.shape[dim]
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -n <= begin <= n:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n}], but got {begin})"
+        )
+    begin = begin + n if begin < 0 else begin
+    if begin + length > n:
+        raise RuntimeError(f"start ({begin}) + length ({length}) exceeds dimension size ({n}).")
+    return ops.GetItem.apply(x, (*(slice(None),) * dim, slice(begin, begin + length), ...))
+
+
+@method
+def select(x: X, dim: int, index: int) -> X:
+    """The slice number `index` along a dimension, which disappears."""
+    if not x.ndim:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    dim, i = dim_of(dim, x.ndim), operator.index(index)
+    if not -x.shape[dim] <= i < x.shape[dim]:
+        raise IndexError(
+            f"select(): index {i} out of range for tensor of size {list(x.shape)} at dimension {dim}"
+        )
+    return ops.GetItem.apply(x, (*(slice(None),) * dim, i, ...))
+
+
+@method
+def split(x: X, split_size: Any, dim: int = 0) -> tuple[X, ...]:
+    """Pieces `split_size` long (the last may be shorter), or of the listed sizes."""
+    if not x.ndim:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    dim = dim_of(dim, x.ndim)
+    n = x.shape[dim]
+    if isinstance(split_size, (tuple, list)):
+        sizes = [operator.index(size) for size in split_size]
+        if sum(sizes) != n or min(sizes, default=0) < 0:
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size "
+                f"at dimension {dim}) and to be non-negative, but got split_sizes={sizes}"
+            )
+        return Split.apply(x, tuple(sizes), dim)
+    size = operator.index(split_size)
+    if size < 0 or (size == 0 and n):
+        raise RuntimeError(
+            f"split expects split_size be positive, but got split_size={size} for dimension {dim} "
+            f"of size {n}"
+        )
+    sizes = [min(size, n - start) for start in range(0, n, size)] if n else [0]
+    return Split.apply(x, tuple(sizes), dim)
+
+
+@method
+def chunk(x: X, chunks: int, dim: int = 0) -> tuple[X, ...]:
+    """At most `chunks` pieces of one size; the last may be shorter."""
+    if not x.ndim:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    if chunks < 1:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    n = x.shape[dim_of(dim, x.ndim)]
+    return split(x, -(-n // chunks), dim) if n else split(x, [0] * chunks, dim)
+
+
+@method
+def unbind(x: X, dim: int = 0) -> tuple[X, ...]:
+    """The slices along a dimension, which disappears."""
+    if not x.ndim:
+        raise IndexError(
+            "Dimension specified as 0 but tensor has no dimensions: unbind needs at least one"
+        )
+    return Unbind.apply(x, dim_of(dim, x.ndim))
