@@ -1,0 +1,124 @@
+"""Losses as modules. Their formulas stand in ops/loss.py."""
+
+from __future__ import annotations
+
+from tinygrad_mmb.autograd.tensor import Tensor
+from tinygrad_mmb.nn import functional as F  # noqa: N812 - PyTorch's habit
+from tinygrad_mmb.nn.module import Module
+from tinygrad_mmb.ops.loss import reduction_of
+
+
+class Loss(Module):
+    """A loss with one of the reductions "mean", "sum", "none"."""
+
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        if size_average is not None or reduce is not None:
+            reduction = reduction_of(size_average, reduce, reduction)
+        self.reduction = reduction
+
+
+class MSELoss(Loss):
+    """L = mean (y - t)².   Shapes: y, t (N, ...) alike → L ()."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.mse_loss(input, target, reduction=self.reduction)
+
+
+class L1Loss(Loss):
+    """L = mean |y - t|.   Shapes: y, t (N, ...) alike → L ()."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.l1_loss(input, target, reduction=self.reduction)
+
+
+class CrossEntropyLoss(Loss):
+    """L = -mean Σₖ tₖ ln softmax(z)ₖ.   Shapes: logits z (N, C, ...), classes t (N, ...) → L ()."""
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.weight: Tensor | None
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(
+            input, target, self.weight, ignore_index=self.ignore_index,
+            reduction=self.reduction, label_smoothing=self.label_smoothing,
+        )  # fmt: skip
+
+
+class NLLLoss(Loss):
+    """L = -mean x[n, tₙ] for log-probabilities x (N, C, ...), classes t (N, ...)."""
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.weight: Tensor | None
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.nll_loss(
+            input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction
+        )
+
+
+class BCELoss(Loss):
+    """L = -mean (t ln p + (1 - t) ln (1 - p)) for probabilities p."""
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.weight: Tensor | None
+        self.register_buffer("weight", weight)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
+
+
+class BCEWithLogitsLoss(Loss):
+    """L = -mean (w₊ t ln σ(z) + (1 - t) ln σ(-z)) for logits z: stable for every z."""
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        pos_weight: Tensor | None = None,
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.weight: Tensor | None
+        self.pos_weight: Tensor | None
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(
+            input, target, self.weight, pos_weight=self.pos_weight, reduction=self.reduction
+        )
