@@ -9,8 +9,8 @@ from typing import Any
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import is_array
-from tinygrad_mmb.ops.linalg import count, require_numbers, require_tensors
-from tinygrad_mmb.ops.shape import dim_of
+from tinygrad_mmb.ops.products import count, require_numbers, require_tensors
+from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["einsum", "tensordot"]
 
@@ -149,13 +149,13 @@ def read_arguments(args: tuple[Any, ...]) -> tuple[list[Labels], Labels | None, 
 def read_term(equation: str, term: str, where: str) -> Labels:
     """The labels of one term of the string."""
     labels: Labels = []
-    rest = term.replace(" ", "")
+    rest = term.strip()
     while rest:
         if rest.startswith("..."):
             if ELLIPSIS in labels:
                 raise RuntimeError(f"einsum(): two Ellipses for {where} in {equation!r}.")
             labels.append(ELLIPSIS)
-            rest = rest[3:]
+            rest = rest[3:].lstrip()
             continue
         if rest[0] == ".":
             raise RuntimeError(
@@ -167,7 +167,7 @@ def read_term(equation: str, term: str, where: str) -> Labels:
                 "are letters, [a-zA-Z]."
             )
         labels.append(LETTERS.index(rest[0]))
-        rest = rest[1:]
+        rest = rest[1:].lstrip()
     return labels
 
 
@@ -284,9 +284,9 @@ def tensordot(a: X, b: Any, dims: Any = 2) -> X:
                 f"{tuple(b.shape)})."
             )
         if m == 1 and n != 1:
-            b = ops.sum(b, db, True)
+            b = ops.sum(b, db, True, dtype=b.dtype)
         elif n == 1 and m != 1:
-            a = ops.sum(a, da, True)
+            a = ops.sum(a, da, True, dtype=a.dtype)
     rows = [d for d in range(a.ndim) if d not in dims_a]
     columns = [d for d in range(b.ndim) if d not in dims_b]
     shape = tuple([a.shape[d] for d in rows] + [b.shape[d] for d in columns])
@@ -302,7 +302,7 @@ def paired_dimensions(a: Any, b: Any, dims: Any) -> tuple[list[int], list[int]]:
     """The dimensions of a and of b to sum over, from what tensordot takes as dims."""
     if isinstance(dims, Tensor) or is_array(dims):
         dims = dims.tolist()
-    if isinstance(dims, int) and not isinstance(dims, bool):
+    if isinstance(dims, int):
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}.")
         if dims > min(a.ndim, b.ndim):
@@ -311,10 +311,11 @@ def paired_dimensions(a: Any, b: Any, dims: Any) -> tuple[list[int], list[int]]:
                 f"shapes {tuple(a.shape)} and {tuple(b.shape)}."
             )
         return list(range(a.ndim - dims, a.ndim)), list(range(dims))
-    try:
-        dims_a, dims_b = dims
-        return list(dims_a), list(dims_b)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"tensordot: dims is an int or two lists of ints, ([1], [0]), not {dims!r}."
-        ) from None
+    text = f"tensordot: dims is an int or two lists of ints, as in ([1], [0]), not {dims!r}."
+    if not isinstance(dims, (list, tuple)):
+        raise RuntimeError(text)
+    if len(dims) != 2:
+        raise ValueError(text)
+    if not all(isinstance(d, (list, tuple)) for d in dims):
+        raise TypeError(text)
+    return list(dims[0]), list(dims[1])

@@ -16,11 +16,12 @@ from tinygrad_mmb.ops.reduction import (
     Dims,
     count,
     dims_of,
+    require_bool,
     require_dim,
     require_tensor,
     spread,
 )
-from tinygrad_mmb.ops.shape import dim_of
+from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["amax", "amin", "argmax", "argmin", "max", "min"]
 
@@ -211,6 +212,7 @@ def require_elements(name: str, x: Any, dim: Any) -> None:
 def amax(x: X, dim: Any = (), keepdim: bool = False) -> X:
     """The largest x over `dim`, or over all; equal ones share the gradient."""
     require_tensor("amax", x)
+    require_bool("amax", keepdim)
     dims = dims_of(dim, x.ndim)
     require_elements("amax", x, dims)
     return Amax.apply(x, dims, keepdim)
@@ -220,6 +222,7 @@ def amax(x: X, dim: Any = (), keepdim: bool = False) -> X:
 def amin(x: X, dim: Any = (), keepdim: bool = False) -> X:
     """The smallest x over `dim`, or over all; equal ones share the gradient."""
     require_tensor("amin", x)
+    require_bool("amin", keepdim)
     dims = dims_of(dim, x.ndim)
     require_elements("amin", x, dims)
     return Amin.apply(x, dims, keepdim)
@@ -267,20 +270,21 @@ def extreme(
 @method
 def argmax(x: X, dim: int | None = None, keepdim: bool = False) -> X:
     """Where the first largest x is along `dim`, or in x.flatten(); int64."""
-    return Argmax.apply(x, checked_dim("argmax", x, dim), keepdim)
+    return Argmax.apply(x, checked_dim("argmax", x, dim, keepdim), keepdim)
 
 
 @method
 def argmin(x: X, dim: int | None = None, keepdim: bool = False) -> X:
     """Where the first smallest x is along `dim`, or in x.flatten(); int64."""
-    return Argmin.apply(x, checked_dim("argmin", x, dim), keepdim)
+    return Argmin.apply(x, checked_dim("argmin", x, dim, keepdim), keepdim)
 
 
-def checked_dim(name: str, x: Any, dim: Any) -> int | None:
+def checked_dim(name: str, x: Any, dim: Any, keepdim: Any) -> int | None:
     """The dimension to search, or None for all."""
     require_tensor(name, x)
+    require_bool(name, keepdim)
     if x.dtype.kind == "b":
-        raise NotImplementedError(f"{name}(): does not support bool input. Convert: x.int().")
+        raise RuntimeError(f"{name}(): does not support bool input. Convert: x.int().")
     if dim is not None:
         dim = dim_of(dim, x.ndim)
     require_elements(name, x, None if dim is None else (dim,))

@@ -9,8 +9,8 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
 from tinygrad_mmb.backend import Array, as_array, int32, int64, is_array, namespace
-from tinygrad_mmb.ops.reduction import require_tensor
-from tinygrad_mmb.ops.shape import dim_of
+from tinygrad_mmb.ops.reduction import require_bool, require_tensor
+from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["gather", "nonzero", "scatter_add"]
 
@@ -96,8 +96,8 @@ class ScatterAdd(Function):
             return g, None, None, None
         if ctx.src_shape != ctx.index.shape:
             raise RuntimeError(
-                f"scatter_add: src has shape {ctx.src_shape}, index {ctx.index.shape}; the "
-                "gradient of a larger src is not defined in PyTorch. Cut src to the shape of index first."
+                f"scatter_add: src has shape {ctx.src_shape}, index {ctx.index.shape}; PyTorch "
+                "defines no gradient of a larger src. Cut src to the shape of index first."
             )
         return g, None, None, Gather.apply(g, ctx.dim, ctx.index)
 
@@ -143,17 +143,19 @@ def array_of(x: Any) -> Any:
     return x.array if isinstance(x, Tensor) else x
 
 
-def checked_index(name: str, index: Any, position: int) -> Array:
+def checked_index(name: str, index: Any, *, empty_of_any_dtype: bool = False) -> Array:
     """The array of an index, which must hold int32 or int64.
 
     Raises: TypeError if it is no Tensor, RuntimeError for another dtype.
     """
     if not (isinstance(index, Tensor) or is_array(index)):
         raise TypeError(
-            f"{name}(): argument 'index' (position {position}) must be Tensor, "
+            f"{name}(): argument 'index' (position 3) must be Tensor, "
             f"not {type(index).__name__}. Make it one: tensor(index)."
         )
     index = array_of(index)
+    if empty_of_any_dtype and not index.size:
+        return index
     if index.dtype != int64 and index.dtype != int32:
         raise RuntimeError(
             f"{name}(): Expected dtype int32/int64 for index, but got {index.dtype}. "
@@ -213,7 +215,7 @@ def gather(x: X, dim: int, index: Any, *, sparse_grad: bool = False) -> X:
     if sparse_grad:
         raise NotImplementedError("gather: sparse_grad=True is not built; gradients are dense.")
     dim = dim_of(dim, x.ndim)
-    index = checked_index("gather", index, 3)
+    index = checked_index("gather", index, empty_of_any_dtype=True)
     if index.size:
         require_fitting("gather", x, dim, index)
         require_in_bounds("gather", index, dim, x.shape[dim] if x.ndim else 1)
@@ -225,7 +227,7 @@ def scatter_add(x: X, dim: int, index: Any, src: Any) -> X:
     """x, with src[i] added at [i with its place `dim` replaced by index[i]]."""
     require_tensor("scatter_add", x)
     dim = dim_of(dim, x.ndim)
-    index = checked_index("scatter_add", index, 3)
+    index = checked_index("scatter_add", index, empty_of_any_dtype=True)
     if not (isinstance(src, Tensor) or is_array(src)):
         raise TypeError(
             f"scatter_add(): argument 'src' (position 4) must be Tensor, not {type(src).__name__}."
@@ -245,6 +247,7 @@ def scatter_add(x: X, dim: int, index: Any, src: Any) -> X:
 def nonzero(x: Any, *, as_tuple: bool = False) -> Any:
     """The indices of all elements that are not 0, (n, x.ndim); or one vector per dimension."""
     require_tensor("nonzero", x)
+    require_bool("nonzero", as_tuple, "as_tuple")
     if not as_tuple:
         return Nonzero.apply(x)
     found = Nonzero.forward(at_least_1d(array_of(x)))

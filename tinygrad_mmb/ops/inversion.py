@@ -62,7 +62,9 @@ class Determinant(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         ctx.save_for_backward(inputs[0], output)
-        ctx.singular = nearly_singular(inputs[0], output)
+        ctx.singular = nearly_singular(output)
+        a = inputs[0].array if isinstance(inputs[0], Tensor) else inputs[0]
+        ctx.identity = namespace(a).eye(a.shape[-1], dtype=a.dtype)
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
@@ -70,11 +72,10 @@ class Determinant(Function):
         scale = ops.unsqueeze(ops.unsqueeze(g * y, -1), -1)
         exact = ops.unsqueeze(ops.unsqueeze(ops.eq(y, 0.0), -1), -1)
         singular = ctx.singular[..., None, None] if ctx.create_graph else exact
-        identity = ops.eye(a.shape[-1], dtype=a.dtype)
-        regular = Inverse.apply(ops.where(singular, identity, a))
+        regular = Inverse.apply(ops.where(singular, ctx.identity, a))
         result = scale * ops.transpose(regular, -1, -2)
         if ctx.create_graph and bool(ctx.singular.any()):
-            adjugate_t = ops.transpose(adjugate(a), -1, -2)
+            adjugate_t = ops.transpose(adjugate(a, ctx.identity), -1, -2)
             result = ops.where(
                 singular, ops.unsqueeze(ops.unsqueeze(g, -1), -1) * adjugate_t, result
             )
@@ -85,20 +86,19 @@ class Determinant(Function):
         yield from Inverse.samples(rng, n)
 
 
-def nearly_singular(a: Any, y: Any) -> Any:
+def nearly_singular(y: Any) -> Any:
     """Where a determinant is too small to divide by: PyTorch's bound, |det A| < 100 ε."""
     y = y.array if isinstance(y, Tensor) else y
     return namespace(y).abs(y) < 100.0 * namespace(y).finfo(y.dtype).eps
 
 
-def adjugate(a: Any) -> Any:
+def adjugate(a: Any, identity: Any) -> Any:
     """The adjugate det(A) A⁻¹, without dividing by anything that A could make 0.
 
     Faddeev and LeVerrier: M₁ = I, cₖ = -tr(A Mₖ) / k, Mₖ₊₁ = A Mₖ + cₖ I, adj A = (-1)ⁿ⁻¹ Mₙ.
     """
     n = a.shape[-1]
-    identity = ops.eye(n, dtype=a.dtype)
-    m = ops.broadcast_to(identity, tuple(a.shape))
+    m = identity
     for k in range(1, n):
         am = ops.matmul(a, m)
         trace = ops.sum(ops.diagonal(am, 0, -2, -1), -1)

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
-from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, DType, as_array, bool_, float32, int64, is_array, namespace
+from tinygrad_mmb.autograd.tensor import X
+from tinygrad_mmb.backend import Array, DType, as_array, bool_, float32, int64, namespace
 from tinygrad_mmb.backend import uint8 as uint8_
 from tinygrad_mmb.backend.arrays import as_dtype
-from tinygrad_mmb.ops.shape import dim_of
+from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["all", "any", "mean", "prod", "sum"]
 
@@ -155,9 +155,9 @@ def product_of_others(x: Any) -> Any:
     """
     n = x.shape[-1]
     if n == 1:
-        return ops.ones_like(x)
+        return x**0.0  # 1, for NaN and ∞ as well
     if n % 2:
-        x = ops.cat([x, ops.ones_like(x[..., :1])], -1)
+        x = ops.cat([x, x[..., :1] ** 0.0], -1)
     pairs = ops.reshape(x, (*x.shape[:-1], -1, 2))
     partners = ops.flip(pairs, (-1,))
     if n > 2:
@@ -173,9 +173,9 @@ def dims_of(dim: Any, ndim: int) -> Dims:
     if dim is None or dim is NOT_GIVEN:
         return None
     if not isinstance(dim, (tuple, list)):
-        found = (dim_of(dim, ndim),)
+        found = (dim_of(whole(dim), ndim),)
     else:
-        found = tuple(sorted([dim_of(d, ndim) for d in dim]))
+        found = tuple(sorted([dim_of(whole(d), ndim) for d in dim]))
         for before, after in pairwise(found):
             if before == after:
                 raise RuntimeError(
@@ -183,6 +183,13 @@ def dims_of(dim: Any, ndim: int) -> Dims:
                     "Name each dimension once."
                 )
     return found if found and ndim else None
+
+
+def whole(dim: Any) -> Any:
+    """A dimension that came as NumPy's or our own integer, as an int; anything else as it is."""
+    if isinstance(dim, int) or getattr(getattr(dim, "dtype", None), "kind", "") not in ("i", "u"):
+        return dim
+    return int(dim)
 
 
 def spread(value: Any, shape: tuple[int, ...], dims: Dims) -> Any:
@@ -202,9 +209,15 @@ def count(shape: tuple[int, ...], dims: Dims) -> int:
     return math.prod(shape if dims is None else [shape[d] for d in dims])
 
 
+def require_bool(name: str, keepdim: Any, label: str = "keepdim") -> None:
+    """Raise TypeError unless a flag is True or False."""
+    if keepdim is not False and keepdim is not True:
+        raise TypeError(f"{name}(): argument '{label}' must be bool, not {type(keepdim).__name__}.")
+
+
 def require_tensor(name: str, x: Any) -> None:
-    """Raise TypeError unless x is a Tensor or an array."""
-    if not (isinstance(x, Tensor) or is_array(x)):
+    """Raise TypeError unless x is a Tensor or an array (or a scalar that NumPy made of one)."""
+    if not hasattr(x, "dtype"):
         raise TypeError(
             f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}. "
             "Make it one first: tensor(data)."
@@ -212,8 +225,9 @@ def require_tensor(name: str, x: Any) -> None:
 
 
 def require_dim(name: str, dim: Any, keepdim: Any) -> None:
-    """Raise TypeError for keepdim without dim, which PyTorch takes for some reductions only."""
-    if dim is NOT_GIVEN and keepdim is not False:
+    """Raise TypeError for keepdim without dim (PyTorch: some reductions take it, most do not)."""
+    require_bool(name, keepdim)
+    if dim is NOT_GIVEN and keepdim:
         raise TypeError(f"{name}(): keepdim needs dim. Name the dimensions to reduce, as in dim=0.")
 
 
@@ -277,6 +291,7 @@ def prod(x: X, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = N
 def any(x: X, dim: Any = None, keepdim: bool = False) -> X:
     """Whether something in x is not 0; over `dim`, or over all. An empty `dim` reduces nothing."""
     require_tensor("any", x)
+    require_bool("any", keepdim)
     if isinstance(dim, (tuple, list)) and not dim:
         return unreduced_truth(x)
     return AnyOf.apply(x, dims_of(dim, x.ndim), keepdim)
@@ -286,6 +301,7 @@ def any(x: X, dim: Any = None, keepdim: bool = False) -> X:
 def all(x: X, dim: Any = None, keepdim: bool = False) -> X:
     """Whether nothing in x is 0; over `dim`, or over all. An empty `dim` reduces nothing."""
     require_tensor("all", x)
+    require_bool("all", keepdim)
     if isinstance(dim, (tuple, list)) and not dim:
         return unreduced_truth(x)
     return AllOf.apply(x, dims_of(dim, x.ndim), keepdim)

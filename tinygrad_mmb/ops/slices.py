@@ -16,7 +16,7 @@ from tinygrad_mmb.ops.gathering import (
     require_in_bounds,
 )
 from tinygrad_mmb.ops.reduction import require_tensor
-from tinygrad_mmb.ops.shape import dim_of
+from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["index_add", "index_select"]
 
@@ -80,7 +80,9 @@ class IndexAdd(Function):
     @staticmethod
     def forward(x: Array, dim: int, index: Array, source: Array, alpha: float) -> Array:
         y = namespace(x).array(x)
-        add_slices(y, dim, index, source if alpha == 1 else source * x.dtype.type(alpha))
+        add_slices(
+            y, dim, index, source if alpha == 1 else source * as_array(alpha).astype(x.dtype)
+        )
         return y
 
     @staticmethod
@@ -117,7 +119,7 @@ def index_select(x: X, dim: int, index: Any) -> X:
     """The slices of x along `dim` that `index` (a vector of integers) names, as a copy."""
     require_tensor("index_select", x)
     dim = dim_of(dim, x.ndim)
-    index = checked_index("index_select", index, 3)
+    index = checked_index("index_select", index)
     if index.ndim > 1:
         raise IndexError(
             f"index_select(): Index is supposed to be a vector, but has shape {index.shape}."
@@ -127,7 +129,7 @@ def index_select(x: X, dim: int, index: Any) -> X:
             f"index_select(): index into a 0-d tensor can have only 1 value, got {index.size}."
         )
     size = x.shape[dim] if x.ndim else 1
-    require_in_bounds("index_select", index, dim, size, RuntimeError if x.ndim else IndexError)
+    require_in_bounds("index_select", index, dim, size, RuntimeError if dim else IndexError)
     return IndexSelect.apply(x, dim, index)
 
 
@@ -136,7 +138,7 @@ def index_add(x: X, dim: int, index: Any, source: Any, *, alpha: float = 1) -> X
     """x, with alpha · (slice i of source along `dim`) added to its slice index[i], for each i."""
     require_tensor("index_add", x)
     dim = dim_of(dim, x.ndim)
-    index = checked_index("index_add", index, 3)
+    index = checked_index("index_add", index)
     if not (isinstance(source, Tensor) or is_array(source)):
         raise TypeError(
             "index_add(): argument 'source' (position 4) must be Tensor, "

@@ -12,8 +12,8 @@ from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, DType, as_array, float32, get_default_dtype, namespace
 from tinygrad_mmb.backend.arrays import as_dtype
-from tinygrad_mmb.ops.reduction import Dims, dims_of, require_tensor, spread
-from tinygrad_mmb.ops.shape import dim_of
+from tinygrad_mmb.ops.reduction import Dims, dims_of, require_bool, require_tensor, spread
+from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -150,11 +150,12 @@ def as_floating(name: str, x: Any, dtype: DType | None) -> Any:
 
 @method
 def logsumexp(x: X, dim: Any, keepdim: bool = False) -> X:
-    """The logarithm of Σ exp x over `dim` (an int or several); -∞ for no elements; integers become float32.
+    """The logarithm of Σ exp x over `dim` (an int or several); -∞ where there are none.
 
-    Raises: TypeError for dim=None and RuntimeError for dim=(), as in PyTorch: name the dimensions.
+    Integers become float32. Raises, as PyTorch: TypeError for dim=None, RuntimeError for dim=().
     """
     require_tensor("logsumexp", x)
+    require_bool("logsumexp", keepdim)
     every = f"Name them all: dim={tuple(range(x.ndim))}."
     if dim is None:
         raise TypeError(f"logsumexp(): dim must be int or tuple of ints, not NoneType. {every}")

@@ -12,13 +12,13 @@ from tinygrad_mmb.backend import Array, as_array, int64, namespace
 from tinygrad_mmb.ops.extremes import ValuesIndices
 from tinygrad_mmb.ops.gathering import AddAlong
 from tinygrad_mmb.ops.reduction import require_tensor
-from tinygrad_mmb.ops.shape import dim_of
+from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["argsort", "sort", "topk"]
 
 
 class Sort(Function):
-    """(values, indices) of the first k along a dimension, in order.   g goes where they came from."""
+    """(values, indices) of the first k in order along a dimension.   g goes where they were."""
 
     @staticmethod
     def forward(x: Array, k: int, dim: int, descending: bool) -> tuple[Array, Array]:
@@ -95,7 +95,7 @@ def topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = Tru
     """(values, indices) of the k largest (or smallest) along `dim`, in order.
 
     Of equal ones the first are taken; which of them PyTorch takes is not specified.
-    Raises: RuntimeError if there are not k; NotImplementedError for bool.
+    Raises: RuntimeError if there are not k of them, and for bool.
     """
     dim = checked("topk", x, dim, largest)
     k = integer(k)
@@ -106,7 +106,7 @@ def topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = Tru
             f"{size} elements along dimension {dim}."
         )
     if x.dtype.kind == "b":
-        raise NotImplementedError("topk does not support bool. Convert first: x.to(uint8).")
+        raise RuntimeError("topk does not support bool. Convert first: x.to(uint8).")
     return ValuesIndices(*Sort.apply(x, k, dim, largest))
 
 

@@ -17,6 +17,7 @@ from tinygrad_mmb.ops.reduction import (
     Dims,
     count,
     dims_of,
+    require_bool,
     require_tensor,
     spread,
 )
@@ -199,6 +200,7 @@ def checked_arguments(
     keepdim) and (x, dim, *, correction, keepdim).
     """
     require_tensor(name, x)
+    require_bool(name, keepdim)
     if isinstance(dim, bool) and unbiased is NOT_GIVEN:
         dim, unbiased = NOT_GIVEN, dim
     if unbiased is not NOT_GIVEN:
@@ -231,6 +233,7 @@ def norm(
     that of x, and for the largest or smallest of nothing.
     """
     require_tensor("norm", x)
+    require_bool("norm", keepdim)
     power = order_of_norm(p, dim)
     found = x.dtype if dtype is None else as_dtype(dtype)
     for what, d in (("x is", x.dtype), ("dtype asks for", found)):
@@ -257,6 +260,8 @@ def norm(
 
 def order_of_norm(p: Any, dim: Any) -> float:
     """The order as a number."""
+    if not isinstance(p, str):
+        return 2.0 if p is None else float(p)
     if p == "nuc":
         raise NotImplementedError('norm: p="nuc" (the nuclear norm) is not built.')
     if p == "fro":
@@ -266,6 +271,4 @@ def order_of_norm(p: Any, dim: Any) -> float:
                 "Use p=2."
             )
         return 2.0
-    if isinstance(p, str):
-        raise RuntimeError(f'norm: order {p!r} is not supported; p is "fro" or a number.')
-    return 2.0 if p is None else float(p)
+    raise RuntimeError(f'norm: order {p!r} is not supported; p is "fro" or a number.')
