@@ -78,12 +78,10 @@ def difference(operands: list[Any]) -> list[Any]:
 
 
 def product(operands: list[Any]) -> list[Any]:
-    """As `common`; a number beside float16 keeps its digits, and only the product is rounded."""
+    """As `common`; a number times float16 keeps its digits, only the product is rounded."""
     if agree(*operands):
         return operands
     a, b = meet(operands)
-    if not is_array(a) and b.dtype == float16:
-        return [Precise(operands[0]), b]
     return [a, Precise(operands[1]) if finer_scalar(a, operands[1]) else b]
 
 
@@ -113,6 +111,12 @@ def power(operands: list[Any]) -> list[Any]:
             )
         b = fits(b, dtype, "pow")
     return meet([a, b])
+
+
+def bounded(operands: list[Any]) -> list[Any]:
+    """As `common`, for an array and the bounds on it, of which one may be None."""
+    met = iter(meet([x for x in operands if x is not None]))
+    return [None if x is None else next(met) for x in operands]
 
 
 def branches(operands: list[Any]) -> list[Any]:
@@ -146,7 +150,7 @@ def meet(operands: list[Any], floating: bool = False) -> list[Any]:
     dtype = result_type(operands)
     if floating and dtype.kind != "f":
         dtype = get_default_dtype()
-    return [x if x is None else cast(x, dtype) for x in operands]
+    return [cast(x, dtype) for x in operands]
 
 
 def no_tensor(operands: list[Any]) -> TypeError:

@@ -9,6 +9,7 @@ from typing import Any
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import inplace as writing
 from tinygrad_mmb.autograd import promotion
+from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, float16, float32, namespace
@@ -37,7 +38,7 @@ class Relu(Elementwise):
     def forward(x: Array) -> Array:
         if x.dtype.kind == "b":
             raise RuntimeError("relu: Boolean inputs not supported. Convert first: x.to(float32).")
-        return namespace(x).maximum(x, 0)
+        return namespace(x).maximum(0, x)  # in this order, -0 stays -0
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -46,7 +47,36 @@ class Relu(Elementwise):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         (y,) = ctx.saved_tensors
-        return ops.selection.Where.apply(y <= 0, 0.0, g)  # so NaN keeps its gradient
+        return Gate.apply(g, y, y <= 0, 0.0)  # NaN <= 0 is false: NaN keeps its gradient
+
+
+class Gate(Function):
+    """y = s · g where the gate is closed, else g: the gradient of a relu.   ∂L/∂g likewise.
+
+    It names x, on which y depends in steps only: ∂L/∂x = 0 is what makes the second derivative of a
+    relu 0, and not a derivative that does not exist.
+    """
+
+    @staticmethod
+    def forward(g: Array, x: Array, closed: Array, slope: float) -> Array:
+        return namespace(g).where(closed, g * g.dtype.type(slope) if slope else 0, g)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        *_, closed, ctx.slope = inputs
+        ctx.save_for_backward(closed)
+
+    @staticmethod
+    def backward(ctx: Any, h: Any) -> Any:
+        (closed,), (need_g, need_x, *_) = ctx.saved_tensors, ctx.needs_input_grad
+        gg = Gate.apply(h, h, closed, ctx.slope) if need_g else None
+        return gg, ops.selection.flat(h) if need_x else None, None, None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        x = rng.standard_normal((n, n))
+        yield rng.standard_normal((n, n)), x, x <= 0, 0.0
+        yield rng.standard_normal((n, n)), x, x <= 0, 0.1
 
 
 class LeakyRelu(Activation):
@@ -59,7 +89,7 @@ class LeakyRelu(Activation):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         (x,), (slope,) = ctx.saved_tensors, ctx.numbers
-        return ops.where(x > 0, g, g * slope), None
+        return Gate.apply(g, x, ops.logical_not(x > 0), slope), None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -72,14 +102,14 @@ class Elu(Activation):
     @staticmethod
     def forward(x: Array, alpha: float, scale: float) -> Array:
         xp, wide = namespace(x), promotion.widened(x)
-        low = xp.expm1(xp.minimum(wide, 0.0)) * (alpha * scale)
+        low = xp.expm1(xp.minimum(0.0, wide)) * (alpha * scale)  # in this order, -0 stays -0
         return xp.where(wide > 0, wide * scale, low).astype(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         (x,), (alpha, scale) = ctx.saved_tensors, ctx.numbers
-        low = ops.exp(ops.where(x > 0, 0.0, x)) * (alpha * scale)  # never overflows
-        return g * ops.where(x > 0, scale, low), None, None
+        low = ops.exp(ops.where(x < 0, x, 0.0)) * (alpha * scale)  # never overflows
+        return g * ops.where(x <= 0, low, scale), None, None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -177,7 +207,7 @@ def gated_by_tanh(x: X) -> X:
     return 0.5 * x * (1.0 + ops.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x))))
 
 
-def applied(x: X, inplace: bool, formula: Any, *numbers: Any) -> X:
+def applied(x: Any, inplace: bool, formula: Any, *numbers: Any) -> Any:
     """formula(x, *numbers), written into x if so asked; composed formulas run float16 in float32.
 
     Raises: NotImplementedError for integers and bools, as PyTorch does.

@@ -1,4 +1,4 @@
-"""What PyTorch's four operations have beside the plain case: alpha, rounded division, second names."""
+"""What the four operations have beside the plain case: alpha, rounded division, second names."""
 
 from __future__ import annotations
 
@@ -66,8 +66,11 @@ class Remainder(Binary):
 
     @staticmethod
     def forward(a: Any, b: Any) -> Array:
-        refuse_zero_and_bool("remainder", a, b)
-        return namespace(a, b).remainder(a, b)
+        xp = namespace(a, b)
+        if refuse_zero_and_bool("remainder", a, b).kind != "f":
+            return xp.remainder(a, b)
+        rest = xp.fmod(a, b)  # of the sign of a
+        return xp.where((rest != 0) & ((b < 0) != (rest < 0)), rest + b, rest)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -88,9 +91,16 @@ def refuse_zero_and_bool(name: str, a: Any, b: Any) -> DType:
     dtype = (a if is_array(a) else b).dtype
     if dtype.kind == "b":
         raise NotImplementedError(f"{name}: rounded division is not implemented for Bool.")
-    if dtype.kind != "f" and (b == 0 if not is_array(b) else (b == 0).any()):
+    if dtype.kind != "f" and has_zero(a, b):
         raise RuntimeError(f"{name}: ZeroDivisionError: an integer cannot be divided by 0.")
     return dtype
+
+
+def has_zero(a: Any, b: Any) -> bool:
+    """Whether some element of a / b is divided by 0."""
+    if not is_array(b):
+        return b == 0 and a.size > 0
+    return bool((b == 0).any()) and (not is_array(a) or a.size > 0)
 
 
 def rounded_quotient(input: X, other: Operand, rounding_mode: str) -> X:

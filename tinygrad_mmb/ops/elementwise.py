@@ -1,7 +1,7 @@
 """Elementwise arithmetic: the pattern that every other op follows.
 
-`forward` is the formula on arrays, `backward` the derivative times g = ∂L/∂y. Broadcasting and dtypes
-are undone by the engine, once, for all ops.
+`forward` is the formula on arrays, `backward` the derivative times g = ∂L/∂y. Broadcasting and
+dtypes are undone by the engine, once, for all ops.
 """
 
 from __future__ import annotations

@@ -10,14 +10,14 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import promotion
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
-from tinygrad_mmb.backend import Array, is_array, namespace
+from tinygrad_mmb.backend import Array, float16, is_array, namespace
 from tinygrad_mmb.ops.elementwise import Binary, Elementwise, Operand
 
 __all__ = ["pow", "reciprocal", "rsqrt", "sqrt", "square"]
 
 
 class Pow(Binary):
-    """y = aᵇ.   ∂L/∂a = g · b · aᵇ⁻¹,  ∂L/∂b = g · y · ln a,  and 0 for both where that is 0 · ∞."""
+    """y = aᵇ.   ∂L/∂a = g · b · aᵇ⁻¹,  ∂L/∂b = g · y · ln a,  and 0 where that is 0 · ∞."""
 
     promotion = promotion.power
 
@@ -26,9 +26,11 @@ class Pow(Binary):
         dtype = (a if is_array(a) else b).dtype
         if dtype.kind == "f":
             return a**b if is_array(b) else float_to_number(a, b)
-        if dtype.kind == "b" and b is not True:
+        if dtype.kind != "b":
+            return integer_power(a, b)
+        if is_array(b):
             raise NotImplementedError('"pow" not implemented for Bool: convert first, x.to(int64).')
-        return a.copy() if b is True else integer_power(a, b)
+        return a | (not b)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -40,11 +42,13 @@ class Pow(Binary):
         (a, b, y), (need_a, need_b) = ctx.saved_tensors, ctx.needs_input_grad
         ga = gb = None
         if need_a and hasattr(b, "dtype"):
-            ga = ops.where(b == 0, 0.0, g * (b * ops.pow(a, b - 1.0)))
+            ga = ops.where(b == 0, 0.0, g * (b * ops.pow(a, b - 1)))
         elif need_a:
-            ga = ops.selection.flat(g) if b == 0 else g * (b * ops.pow(a, b - 1.0))
+            ga = ops.selection.flat(g) if b == 0 else g * (b * ops.pow(a, b - 1))
         if need_b and hasattr(a, "dtype"):
-            gb = g * ops.where(ops.logical_and(a == 0, b >= 0), 0.0, y * ops.log(a))
+            gb = g * ops.where(
+                ops.logical_and(a == 0, b >= 0), 0.0, y * ops.log(ops.to(a, y.dtype))
+            )
         elif need_b:
             growth = y * logarithm(a)
             gb = g * (ops.where(b >= 0, 0.0, growth) if a == 0 else growth)
@@ -120,12 +124,13 @@ def float_to_number(a: Array, b: float) -> Array:
         return a * a * a
     if b == 1:
         return a.copy()
-    if b in (0.5, -0.5):
+    if b in (0.5, -0.5) and a.dtype != float16:
         root = namespace(a).sqrt(a)
         return root if b > 0 else 1.0 / root
     if b in (-1, -2):
         return 1.0 / (a if b == -1 else a * a)
-    return a ** promotion.fits(b, a.dtype, "pow")
+    exponent = promotion.fits(b, a.dtype, "pow")
+    return namespace(a).power(promotion.widened(a), exponent).astype(a.dtype)
 
 
 def integer_power(a: Any, b: Any) -> Array:

@@ -11,7 +11,7 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
 from tinygrad_mmb.backend import Array, as_array, bool_, is_array, namespace, uint8
-from tinygrad_mmb.ops.elementwise import Binary, Operand
+from tinygrad_mmb.ops.elementwise import Binary
 
 __all__ = ["clamp", "clip", "masked_fill", "maximum", "minimum", "where"]
 
@@ -79,10 +79,12 @@ class Clamp(Function):
     Where low > high, y is high.
     """
 
-    promotion = promotion.common
+    promotion = promotion.bounded
 
     @staticmethod
     def forward(x: Array, low: Any, high: Any) -> Array:
+        if x.dtype.kind == "b":
+            raise NotImplementedError("clamp is not implemented for Bool. Convert: x.to(int64).")
         y = x if low is None else namespace(x, low).maximum(x, low)
         return y if high is None else namespace(y, high).minimum(y, high)
 
@@ -164,15 +166,13 @@ def where(condition: Tensor | Array, input: Any = None, other: Any = None) -> An
     values = [x.array if isinstance(x, Tensor) else x for x in (input, other)]
     dtype = promotion.result_type(values)
     if dtype.kind in "iu":
-        input, other = (x if hasattr(x, "dtype") else in_range(x, dtype) for x in (input, other))
+        fits = promotion.fits
+        input, other = (
+            x if hasattr(x, "dtype") else fits(x, dtype, "where") for x in (input, other)
+        )
     if condition.dtype == uint8:
         condition = condition != 0
     return Where.apply(condition, input, other)
-
-
-def in_range(x: Any, dtype: Any) -> Any:
-    """A number for `where`. Raises RuntimeError if the integer dtype cannot hold it."""
-    return promotion.fits(x, dtype, "where")
 
 
 @method
@@ -190,7 +190,7 @@ def minimum(input: X, other: Tensor | Array) -> X:
 
 
 @method(inplace=True)
-def clamp(x: X, min: Operand | None = None, max: Operand | None = None) -> X:
+def clamp(x: X, min: Any = None, max: Any = None) -> X:
     """Each element, no less than `min` and no more than `max`: two numbers or two Tensors.
 
     Raises: RuntimeError without any bound or if a number does not fit into the dtype of the result;
@@ -199,46 +199,33 @@ def clamp(x: X, min: Operand | None = None, max: Operand | None = None) -> X:
     promotion.refuse_numbers("clamp", x)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    bounds = [b for b in (min, max) if b is not None]
-    numbers = [not hasattr(b, "dtype") for b in bounds]
-    if any(numbers):
-        if not all(isinstance(b, (int, float)) or number_like(b) for b in bounds):
-            kinds = ", ".join(type(b).__name__ for b in bounds)
-            raise TypeError(f"clamp: min and max must both be numbers or both Tensors, not {kinds}")
-        min, max = (b if b is None else numeric(b) for b in (min, max))
-        dtype = promotion.result_type([x.array if isinstance(x, Tensor) else x, min, max])
-        min, max = (b if b is None else within(b, dtype) for b in (min, max))
-    else:
-        arrays = [v.array if isinstance(v, Tensor) else v for v in (x, *bounds)]
-        dtype = promotion.result_type(arrays)
-    if dtype.kind == "b":
-        raise NotImplementedError("clamp is not implemented for Bool. Convert: x.to(int64).")
+    if not all(b is None or hasattr(b, "dtype") for b in (min, max)):
+        min, max = number_bounds(x, min, max)
     return Clamp.apply(x, min, max)
 
 
-def number_like(b: Any) -> bool:
-    """A 0-d Tensor without gradient, which may stand where a number is expected."""
-    return getattr(b, "ndim", 1) == 0 and not getattr(b, "requires_grad", False)
-
-
-def numeric(b: Any) -> Any:
-    """The number in a 0-d Tensor."""
-    return b.array.item() if isinstance(b, Tensor) else promotion.number(b)
-
-
-def within(b: Any, dtype: Any) -> Any:
-    """A bound as a number of this dtype. Raises RuntimeError if it is out of range."""
-    return promotion.fits(b, dtype, "clamp") if dtype.kind != "b" else b
+def number_bounds(x: Any, *bounds: Any) -> list[float | None]:
+    """Bounds for `clamp` as numbers of the dtype of its result; 0-d constants count as numbers."""
+    for b in bounds:
+        if hasattr(b, "dtype") and (b.ndim or getattr(b, "requires_grad", False)):
+            kinds = " and ".join(type(b).__name__ for b in bounds)
+            raise TypeError(
+                f"clamp: min and max must be two numbers or two Tensors, not {kinds}. "
+                "Make the number a Tensor: torch.tensor(b)."
+            )
+    numbers = [b.array.item() if isinstance(b, Tensor) else b for b in bounds]
+    dtype = promotion.result_type([x.array if isinstance(x, Tensor) else x, *numbers])
+    return [b if b is None else promotion.fits(b, dtype, "clamp") for b in numbers]
 
 
 @method(inplace=True)
-def clip(x: X, min: Operand | None = None, max: Operand | None = None) -> X:
+def clip(x: X, min: Any = None, max: Any = None) -> X:
     """The same as `clamp`."""
     return clamp(x, min, max)
 
 
 @method(inplace=True)
-def masked_fill(input: X, mask: Tensor | Array, value: Operand) -> X:
+def masked_fill(input: X, mask: Tensor | Array, value: Any) -> X:
     """`value`, a number or a 0-d Tensor, where the mask holds, else the element of input.
 
     Raises: RuntimeError if the mask is not bool, or the value is no number of input's dtype.
@@ -249,7 +236,7 @@ def masked_fill(input: X, mask: Tensor | Array, value: Operand) -> X:
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}. "
             "Compare first: mask != 0."
         )
-    if hasattr(value, "dtype") and getattr(value, "ndim", 0):
+    if hasattr(value, "dtype") and value.ndim:
         raise RuntimeError(
             "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.ndim} dimension(s). Use where(mask, value, input)."

@@ -118,7 +118,7 @@ class Tanh(Elementwise):
 
 
 class Atan2(Binary):
-    """y = the angle of the point (b, a).   ∂L/∂a = g · b / (a² + b²),  ∂L/∂b = -g · a / (a² + b²)."""
+    """y = angle of the point (b, a).   ∂L/∂a = g · b / (a² + b²),  ∂L/∂b = -g · a / (a² + b²)."""
 
     promotion = promotion.floating
 
@@ -133,9 +133,10 @@ class Atan2(Binary):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         a, b = ctx.saved_tensors
-        h = g * ops.reciprocal(a * a + b * b)
+        square = a * a + b * b
+        h = ops.where(square == 0, 0.0, ops.reciprocal(square))  # no direction at the origin
         need_a, need_b = ctx.needs_input_grad
-        return h * b if need_a else None, -h * a if need_b else None
+        return g * b * h if need_a else None, g * -a * h if need_b else None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
