@@ -24,8 +24,10 @@ class Inverse(Function):
     @staticmethod
     def forward(a: Array) -> Array:
         xp = namespace(a)
+        a, undefined = without_nan(a)
         try:
-            return xp.linalg.inv(a)
+            y = xp.linalg.inv(a)
+            return y if undefined is None else xp.where(undefined, a.dtype.type("nan"), y)
         except xp.linalg.LinAlgError:
             raise LinAlgError(
                 f"linalg.inv: {where_singular(a)} is singular (its rows depend on each other), so "
@@ -57,7 +59,11 @@ class Determinant(Function):
 
     @staticmethod
     def forward(a: Array) -> Array:
-        return namespace(a).linalg.det(a)
+        a, undefined = without_nan(a)
+        y = namespace(a).linalg.det(a)
+        if undefined is None:
+            return y
+        return namespace(a).where(undefined[..., 0, 0], a.dtype.type("nan"), y)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -84,6 +90,16 @@ class Determinant(Function):
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
         yield from Inverse.samples(rng, n)
+
+
+def without_nan(a: Array) -> tuple[Array, Array | None]:
+    """(a with unit matrices for those that hold NaN, which ones these are): LAPACK skips NaN."""
+    xp = namespace(a)
+    nan = xp.isnan(a)
+    if not nan.any():
+        return a, None
+    undefined = nan.any(axis=(-2, -1), keepdims=True)
+    return xp.where(undefined, xp.eye(a.shape[-1], dtype=a.dtype), a), undefined
 
 
 def nearly_singular(y: Any) -> Any:
