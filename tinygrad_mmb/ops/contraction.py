@@ -46,6 +46,8 @@ def einsum(*args: Any) -> Any:
     kept = output_labels(terms, output, dims)
     require_sizes(labelled, operands)
     pairs = [diagonals(x, labels) for x, labels in zip(operands, labelled, strict=True)]
+    if len(pairs) > 1:
+        pairs = [without_size_1(x, labels) for x, labels in pairs]
 
     x, labels = pairs[0]
     for k, (y, y_labels) in enumerate(pairs[1:], 1):
@@ -54,7 +56,7 @@ def einsum(*args: Any) -> Any:
     summed = [d for d, label in enumerate(labels) if label not in kept]
     if summed:
         x, labels = ops.sum(x, summed), [label for label in labels if label in kept]
-    for label in kept:  # an output label that only ever had size 1 may have been squeezed out
+    for label in kept:  # what had size 1 everywhere comes back
         if label not in labels:
             x, labels = ops.unsqueeze(x, -1), [*labels, label]
     return ops.permute(x, tuple([labels.index(label) for label in kept]))
@@ -64,8 +66,6 @@ def contract(
     a: Any, a_labels: Labels, b: Any, b_labels: Labels, kept: set[int]
 ) -> tuple[Any, Labels]:
     """The product of two operands, summed over the labels nobody needs any more."""
-    a, a_labels = drop_size_1(a, a_labels, b, b_labels)
-    b, b_labels = drop_size_1(b, b_labels, a, a_labels)
     a, a_labels = sum_own(a, a_labels, b_labels, kept)
     b, b_labels = sum_own(b, b_labels, a_labels, kept)
     both = [label for label in a_labels if label in b_labels]
@@ -90,14 +90,6 @@ def contract(
         a_shape, b_shape = (n_batch, *a_shape), (n_batch, *b_shape)
     y = ops.matmul(ops.reshape(a, a_shape), ops.reshape(b, b_shape))
     return ops.reshape(y, shape), labels
-
-
-def drop_size_1(a: Any, a_labels: Labels, b: Any, b_labels: Labels) -> tuple[Any, Labels]:
-    """`a` without the dimensions of size 1 that b has as well: they broadcast."""
-    drop = [d for d, label in enumerate(a_labels) if a.shape[d] == 1 and label in b_labels]
-    if drop:
-        a = ops.reshape(a, tuple([n for d, n in enumerate(a.shape) if d not in drop]))
-    return a, [label for d, label in enumerate(a_labels) if d not in drop]
 
 
 def sum_own(a: Any, a_labels: Labels, b_labels: Labels, kept: set[int]) -> tuple[Any, Labels]:
@@ -126,6 +118,14 @@ def diagonals(x: Any, labels: Labels) -> tuple[Any, Labels]:
         label = labels[first]
         labels = [name for d, name in enumerate(labels) if d not in (first, second)] + [label]
     return x, labels
+
+
+def without_size_1(x: Any, labels: Labels) -> tuple[Any, Labels]:
+    """Without the dimensions of size 1: they broadcast, and there is nothing to add up in them."""
+    if 1 not in x.shape:
+        return x, labels
+    kept = [d for d, n in enumerate(x.shape) if n != 1]
+    return ops.reshape(x, tuple([x.shape[d] for d in kept])), [labels[d] for d in kept]
 
 
 def read_arguments(args: tuple[Any, ...]) -> tuple[list[Labels], Labels | None, list[Any]]:
