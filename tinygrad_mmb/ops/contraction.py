@@ -85,10 +85,9 @@ def contract(
     )
     a = ops.permute(a, tuple([a_labels.index(label) for label in [*batch, *rows, *inner]]))
     b = ops.permute(b, tuple([b_labels.index(label) for label in [*batch, *inner, *columns]]))
-    a_shape, b_shape = (n_rows, n_inner), (n_inner, n_columns)
-    if batch:
-        a_shape, b_shape = (n_batch, *a_shape), (n_batch, *b_shape)
-    y = ops.matmul(ops.reshape(a, a_shape), ops.reshape(b, b_shape))
+    outer = (n_batch,) if batch else ()
+    a = ops.reshape(a, (*outer, n_rows, n_inner))
+    y = ops.matmul(a, ops.reshape(b, (*outer, n_inner, n_columns)))
     return ops.reshape(y, shape), labels
 
 
@@ -268,13 +267,6 @@ def tensordot(a: X, b: Any, dims: Any = 2) -> X:
     if a.dtype != b.dtype:
         require_numbers("tensordot", a, b)
     dims_a, dims_b = paired_dimensions(a, b, dims)
-    if len(dims_a) != len(dims_b):
-        raise RuntimeError(f"tensordot: both lists of dims must be equally long, not {dims}.")
-    dims_a = [dim_of(d, a.ndim) for d in dims_a]
-    dims_b = [dim_of(d, b.ndim) for d in dims_b]
-    for found in (dims_a, dims_b):
-        if len(set(found)) < len(found):
-            raise RuntimeError(f"tensordot: a dim appears twice in {found}. Name each one once.")
     for da, db in zip(dims_a, dims_b, strict=True):
         m, n = a.shape[da], b.shape[db]
         if m != n and m != 1 and n != 1:
@@ -291,10 +283,8 @@ def tensordot(a: X, b: Any, dims: Any = 2) -> X:
     columns = [d for d in range(b.ndim) if d not in dims_b]
     shape = tuple([a.shape[d] for d in rows] + [b.shape[d] for d in columns])
     inner = count(tuple([a.shape[d] for d in dims_a]))
-    left = ops.permute(a, (*rows, *dims_a))
-    right = ops.permute(b, (*dims_b, *columns))
-    left = ops.reshape(left, (count(tuple([a.shape[d] for d in rows])), inner))
-    right = ops.reshape(right, (inner, count(tuple([b.shape[d] for d in columns]))))
+    left = ops.reshape(ops.permute(a, (*rows, *dims_a)), (count(shape[: len(rows)]), inner))
+    right = ops.reshape(ops.permute(b, (*dims_b, *columns)), (inner, count(shape[len(rows) :])))
     return ops.reshape(ops.matmul(left, right), shape)
 
 
@@ -318,4 +308,9 @@ def paired_dimensions(a: Any, b: Any, dims: Any) -> tuple[list[int], list[int]]:
         raise ValueError(text)
     if not all(isinstance(d, (list, tuple)) for d in dims):
         raise TypeError(text)
-    return list(dims[0]), list(dims[1])
+    if len(dims[0]) != len(dims[1]):
+        raise RuntimeError(f"tensordot: both lists of dims must be equally long, not {dims}.")
+    dims_a, dims_b = [dim_of(d, a.ndim) for d in dims[0]], [dim_of(d, b.ndim) for d in dims[1]]
+    if len(set(dims_a)) < len(dims_a) or len(set(dims_b)) < len(dims_b):
+        raise RuntimeError(f"tensordot: a dim appears twice in {dims}. Name each one once.")
+    return dims_a, dims_b

@@ -173,7 +173,7 @@ def dims_of(dim: Any, ndim: int) -> Dims:
     if dim is None or dim is NOT_GIVEN:
         return None
     if not isinstance(dim, (tuple, list)):
-        found = (dim_of(whole(dim), ndim),)
+        found: tuple[int, ...] = (dim_of(whole(dim), ndim),)
     else:
         found = tuple(sorted([dim_of(whole(d), ndim) for d in dim]))
         for before, after in pairwise(found):
