@@ -10,7 +10,7 @@ from typing import Any
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
-from tinygrad_mmb.autograd.tensor import X
+from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, expanded, namespace
 
 __all__ = ["Reshape", 
@@ -265,28 +265,28 @@ class Unbind(Function):
 
 
 @method
-def reshape(x: X, *shape: Any) -> X:
+def reshape(x: X, shape: Any, *more: Any) -> X:
     """The same elements in another shape; one size may be -1. A view where possible, else a copy.
 
     Raises: RuntimeError if the number of elements differs.
     """
-    return Reshape.apply(x, known_shape(sizes_of(shape), x))
+    return Reshape.apply(x, known_shape(sizes_of((shape, *more)), x))
 
 
 @method
-def view(x: X, *shape: Any) -> X:
+def view(x: X, size: Any, *more: Any) -> X:
     """As `reshape`, but never a copy.
 
     Raises: RuntimeError where only a copy could have that shape.
     """
-    if len(shape) == 1 and not isinstance(shape[0], (tuple, list)) and hasattr(shape[0], "kind"):
-        if shape[0] != x.dtype:
+    if hasattr(size, "kind"):
+        if size != x.dtype:
             raise NotImplementedError(
-                f"view({shape[0]}): the bytes of {x.dtype} cannot be read as another dtype. "
+                f"view({size}): the bytes of {x.dtype} cannot be read as another dtype. "
                 "x.to(dtype) converts the numbers."
             )
         return Reshape.apply(x, x.shape)
-    sizes = known_shape(sizes_of(shape, "size"), x)
+    sizes = known_shape(sizes_of((size, *more), "size"), x)
     array: Any = getattr(x, "array", x)
     if array.size and not namespace(array).may_share_memory(array.reshape(sizes), array):
         raise RuntimeError(
@@ -334,9 +334,9 @@ def squeeze(x: X, dim: Any = None) -> X:
 
 
 @method
-def permute(x: X, *dims: Any) -> X:
+def permute(x: X, dims: Any, *more: Any) -> X:
     """Dimensions in the given order."""
-    order = sizes_of(dims, "dims")
+    order = sizes_of((dims, *more), "dims")
     checked = tuple([dim_of(d, x.ndim) for d in order])
     if len(checked) != x.ndim:
         raise RuntimeError(
@@ -391,12 +391,12 @@ def movedim(x: X, source: Any, destination: Any) -> X:
 
 
 @method
-def expand(x: X, *sizes: Any) -> X:
+def expand(x: X, size: Any, *more: Any) -> X:
     """x broadcast to a shape without copying; -1 keeps a size.
 
     Raises: RuntimeError if a dimension other than those of size 1 would have to grow.
     """
-    shape = sizes_of(sizes, "size")
+    shape = sizes_of((size, *more), "size")
     lead = len(shape) - x.ndim
     if lead < 0:
         raise RuntimeError(
@@ -432,8 +432,8 @@ def expand_as(x: X, other: Any) -> X:
 
 
 def expand_to(x: X, shape: tuple[int, ...]) -> X:
-    """`expand` of what is known to fit: the way back of every sum."""
-    return Expand.apply(x, shape)
+    """`expand` of what is known to fit: the way back of every sum, so arrays take the short way."""
+    return Expand.apply(x, shape) if isinstance(x, Tensor) else expanded(x, shape)
 
 
 @method
@@ -450,6 +450,10 @@ def narrow(x: X, dim: int, start: Any, length: int) -> X:
     """`length` slices along a dimension, beginning at `start`."""
     if not x.ndim:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if hasattr(start, "dtype") and (start.ndim or start.dtype.kind not in "iu"):
+        raise RuntimeError(
+            f"start must be an 0-dim integral Tensor, but is {start.dtype} of shape {start.shape}"
+        )
     dim, begin = dim_of(dim, x.ndim), operator.index(start)
     n = x.shape[dim]
     if length < 0:
