@@ -165,7 +165,8 @@ class DataLoader:
                 f"one is {'with' if state_dict['seed'] is None else 'without'} one"
             )
         if mine["seed"] is not None:
-            self.sampler.seed = state_dict["seed"]  # type: ignore[attr-defined]
+            sampler: Any = self.sampler
+            sampler.seed = state_dict["seed"]
         self.set_epoch(state_dict["epoch"])
         self._position = state_dict["position"]
 

@@ -72,7 +72,8 @@ class EpochSampler(Sampler):
 class RandomSampler(EpochSampler):
     """All samples in random order; with `replacement`, `num_samples` independent draws.
 
-    Raises: ValueError if num_samples is no positive integer; TypeError if replacement is no bool.
+    Raises: ValueError if num_samples is no positive integer, which an empty data set has not
+    either; TypeError if replacement is no bool.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class RandomSampler(EpochSampler):
         self.data_source = data_source
         self.replacement = replacement
         self._num_samples = num_samples
-        if not isinstance(self.num_samples, int) or self.num_samples < 0 or num_samples == 0:
+        if not isinstance(self.num_samples, int) or self.num_samples <= 0:
             raise ValueError(
                 "num_samples should be a positive integer value, but got "
                 f"num_samples={self.num_samples}"
@@ -103,12 +104,10 @@ class RandomSampler(EpochSampler):
 
     def order(self, rng: np.random.Generator) -> list[int]:
         n, k = len(self.data_source), self.num_samples
-        if not n:
-            return []
         if self.replacement:
             return rng.integers(n, size=k).tolist()
         passes = [rng.permutation(n) for _ in range(-(-k // n))]
-        return np.concatenate(passes)[:k].tolist() if passes else []
+        return np.concatenate(passes)[:k].tolist()
 
     def __len__(self) -> int:
         return self.num_samples
