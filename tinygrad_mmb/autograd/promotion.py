@@ -253,7 +253,7 @@ def fits(value: Any, dtype: DType, where: str) -> Any:
             )
         return float(x)
     top = 2 ** (8 * dtype.itemsize - (dtype.kind == "i")) - 1
-    bottom = -top - 1 if dtype.kind == "i" else -top
+    bottom = -top - 1 if dtype.kind == "i" else -top if isinstance(x, int) else 0
     if not bottom <= x <= top:  # false for NaN too
         raise RuntimeError(f"{where}: value cannot be converted to {dtype} without overflow: {x}.")
     return cast(int(x), dtype)

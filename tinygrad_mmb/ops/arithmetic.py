@@ -10,7 +10,7 @@ from tinygrad_mmb.autograd import promotion
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, DType, bool_, is_array, namespace
+from tinygrad_mmb.backend import Array, DType, bool_, float16, float32, is_array, namespace
 from tinygrad_mmb.ops.elementwise import Binary, Operand
 
 __all__ = [
@@ -32,7 +32,9 @@ class Trunc(Binary):
         xp = namespace(a, b)
         dtype = refuse_zero_and_bool("div", a, b)
         if dtype.kind == "f":
-            return xp.trunc(a / b)
+            one_divisor = not is_array(b) or b.ndim == 0  # is kept in float32, as in `div`
+            inside = float32 if dtype == float16 and one_divisor else dtype
+            return xp.trunc(xp.true_divide(a, b, dtype=inside)).astype(dtype)
         down = xp.floor_divide(a, b)  # one too low where the signs differ and something is left
         return down + ((down * b != a) & ((a < 0) != (b < 0))).astype(dtype)
 
@@ -116,13 +118,13 @@ def rounded_quotient(input: X, other: Operand, rounding_mode: str) -> X:
     return (Trunc if rounding_mode == "trunc" else Floor).apply(input, other)
 
 
-def scaled(input: Any, other: Any, alpha: Any) -> Any:
-    """alpha · other, in the dtype that input and other meet in.
+def scaled(op: type[Function], input: Any, other: Any, alpha: Any) -> Any:
+    """alpha · other, in the dtype that input and other meet in: the second operand of `op`.
 
     Raises: RuntimeError if that dtype cannot hold alpha.
     """
     operands = [x.array if isinstance(x, Tensor) else x for x in (input, other)]
-    promotion.meet(operands)  # refuses what are no operands
+    op.promotion(operands)  # refuses what op refuses
     dtype = promotion.result_type(operands)
     if isinstance(alpha, Tensor) and alpha.ndim == 0 and not alpha.requires_grad:
         alpha = alpha.array.item()
@@ -137,7 +139,7 @@ def scaled(input: Any, other: Any, alpha: Any) -> Any:
         )
     alpha = promotion.fits(alpha, dtype, "alpha")
     if not hasattr(other, "dtype"):
-        return promotion.cast(other, dtype) * alpha
+        return promotion.cast(promotion.cast(other, dtype) * alpha, dtype)
     return ops.mul(ops.to(other, dtype), alpha)
 
 

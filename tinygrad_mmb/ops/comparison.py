@@ -7,7 +7,7 @@ from typing import Any
 from tinygrad_mmb.autograd import promotion
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
-from tinygrad_mmb.backend import Array, as_array, namespace
+from tinygrad_mmb.backend import Array, as_array, get_default_dtype, namespace
 from tinygrad_mmb.ops.elementwise import Operand
 
 __all__ = [
@@ -244,8 +244,8 @@ def isclose(
     if equal_nan and a.dtype.kind == "f":
         close = close | ((a != a) & (b != b))
     if rtol or atol:
-        if a.dtype.kind == "b":
-            a, b = a.astype("float32"), b.astype("float32")
+        if a.dtype.kind != "f":
+            a, b = a.astype(get_default_dtype()), b.astype(get_default_dtype())
         near = xp.abs(a - b) <= atol + xp.abs(rtol * b)
         close = close | (near & xp.isfinite(a) & xp.isfinite(b))
     close = as_array(close)

@@ -82,8 +82,10 @@ class Round(Staircase):
             if decimals:
                 raise NotImplementedError(f"round with decimals is not implemented for {x.dtype}.")
             return x.copy()
-        xp, unit = namespace(x), 10.0 ** (decimals if decimals > 0 else -decimals)
-        return xp.rint(x * unit) / unit if decimals > 0 else xp.rint(x / unit) * unit
+        xp, wide = namespace(x), promotion.widened(x)
+        unit = 10.0 ** (decimals if decimals > 0 else -decimals)
+        y = xp.rint(wide * unit) / unit if decimals > 0 else xp.rint(wide / unit) * unit
+        return y.astype(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:

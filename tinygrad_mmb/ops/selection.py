@@ -10,7 +10,14 @@ from tinygrad_mmb.autograd import promotion
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
-from tinygrad_mmb.backend import Array, as_array, bool_, is_array, namespace, uint8
+from tinygrad_mmb.backend import (
+    Array,
+    as_array,
+    bool_,
+    is_array,
+    namespace,
+    uint8,
+)
 from tinygrad_mmb.ops.elementwise import Binary
 
 __all__ = ["clamp", "clip", "masked_fill", "maximum", "minimum", "where"]
@@ -55,8 +62,8 @@ class Maximum(Binary):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         a, b = ctx.saved_tensors
-        share = Where.apply(a == b, g * 0.5, g)
-        return Where.apply(a < b, 0.0, share), Where.apply(a > b, 0.0, share)
+        share = Where.apply(ops.eq(a, b), g * 0.5, g)
+        return Where.apply(ops.lt(a, b), 0.0, share), Where.apply(ops.gt(a, b), 0.0, share)
 
 
 class Minimum(Maximum):
@@ -69,8 +76,8 @@ class Minimum(Maximum):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         a, b = ctx.saved_tensors
-        share = Where.apply(a == b, g * 0.5, g)
-        return Where.apply(a > b, 0.0, share), Where.apply(a < b, 0.0, share)
+        share = Where.apply(ops.eq(a, b), g * 0.5, g)
+        return Where.apply(ops.gt(a, b), 0.0, share), Where.apply(ops.lt(a, b), 0.0, share)
 
 
 class Clamp(Function):
@@ -83,8 +90,8 @@ class Clamp(Function):
 
     @staticmethod
     def forward(x: Array, low: Any, high: Any) -> Array:
-        if x.dtype.kind == "b":
-            raise NotImplementedError("clamp is not implemented for Bool. Convert: x.to(int64).")
+        if x.dtype.kind == "b" and low is not None and high is not None:
+            raise NotImplementedError("clamp between two bools is not implemented.")
         y = x if low is None else namespace(x, low).maximum(x, low)
         return y if high is None else namespace(y, high).minimum(y, high)
 
@@ -97,14 +104,14 @@ class Clamp(Function):
         (x, low, high), (need_x, need_low, need_high) = ctx.saved_tensors, ctx.needs_input_grad
         gx = g_low = g_high = None
         if need_x:
-            gx = g if low is None else Where.apply(x >= low, g, 0.0)
-            gx = gx if high is None else Where.apply(x <= high, gx, 0.0)
+            gx = g if low is None else Where.apply(ops.ge(x, low), g, 0.0)
+            gx = gx if high is None else Where.apply(ops.le(x, high), gx, 0.0)
         if need_low:
-            g_low = Where.apply(x < low, g, 0.0)
-            g_low = g_low if high is None else Where.apply(low < high, g_low, 0.0)
+            g_low = Where.apply(ops.lt(x, low), g, 0.0)
+            g_low = g_low if high is None else Where.apply(ops.lt(low, high), g_low, 0.0)
         if need_high:
-            g_high = Where.apply(x > high, g, 0.0)
-            g_high = g_high if low is None else Where.apply(low > high, g, g_high)
+            g_high = Where.apply(ops.gt(x, high), g, 0.0)
+            g_high = g_high if low is None else Where.apply(ops.gt(low, high), g, g_high)
         return gx, g_low, g_high
 
     @staticmethod
@@ -163,16 +170,18 @@ def where(condition: Tensor | Array, input: Any = None, other: Any = None) -> An
             "where expected condition to be a boolean tensor, but got a tensor with dtype "
             f"{condition.dtype}. Compare first: where(x != 0, a, b)."
         )
-    values = [x.array if isinstance(x, Tensor) else x for x in (input, other)]
-    dtype = promotion.result_type(values)
-    if dtype.kind in "iu":
-        fits = promotion.fits
-        input, other = (
-            x if hasattr(x, "dtype") else fits(x, dtype, "where") for x in (input, other)
-        )
+    input, other = numbers_in_range(input, other)
     if condition.dtype == uint8:
         condition = condition != 0
     return Where.apply(condition, input, other)
+
+
+def numbers_in_range(*values: Any) -> list[Any]:
+    """Values for `where`. Raises RuntimeError for a number that PyTorch could not store."""
+    dtype = promotion.result_type([x.array if isinstance(x, Tensor) else x for x in values])
+    if dtype.kind == "f" and any(getattr(x, "dtype", bool_).kind == "f" for x in values):
+        return list(values)
+    return [x if hasattr(x, "dtype") else promotion.fits(x, held, "where") for x in values]
 
 
 @method
@@ -213,9 +222,16 @@ def number_bounds(x: Any, *bounds: Any) -> list[float | None]:
                 f"clamp: min and max must be two numbers or two Tensors, not {kinds}. "
                 "Make the number a Tensor: torch.tensor(b)."
             )
-    numbers = [b.array.item() if isinstance(b, Tensor) else b for b in bounds]
+    numbers = [plain_number(b) for b in bounds]
     dtype = promotion.result_type([x.array if isinstance(x, Tensor) else x, *numbers])
+    if dtype.kind == "b":
+        raise NotImplementedError("clamp to bools is not implemented. Convert: x.to(int64).")
     return [b if b is None else promotion.fits(b, dtype, "clamp") for b in numbers]
+
+
+def plain_number(x: Any) -> Any:
+    """The number in a 0-d Tensor; anything else as it is."""
+    return x.array.item() if isinstance(x, Tensor) else x
 
 
 @method(inplace=True)
@@ -231,6 +247,8 @@ def masked_fill(input: X, mask: Tensor | Array, value: Any) -> X:
     Raises: RuntimeError if the mask is not bool, or the value is no number of input's dtype.
     """
     promotion.refuse_numbers("masked_fill", input, mask)
+    if not hasattr(value, "dtype"):
+        promotion.number(value)  # raises TypeError if it is none
     if mask.dtype != bool_:
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}. "
@@ -241,6 +259,9 @@ def masked_fill(input: X, mask: Tensor | Array, value: Any) -> X:
             "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.ndim} dimension(s). Use where(mask, value, input)."
         )
-    if not hasattr(value, "dtype"):
-        value = promotion.fits(value, input.dtype, "masked_fill")
+    if getattr(value, "requires_grad", False) and input.dtype.kind != "f":
+        raise RuntimeError(f"masked_fill: a value that requires a gradient, but {input.dtype}.")
+    number = promotion.fits(plain_number(value), input.dtype, "masked_fill")
+    if not getattr(value, "requires_grad", False):
+        value = number
     return MaskedFill.apply(input, mask, value)
