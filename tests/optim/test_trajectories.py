@@ -253,3 +253,15 @@ def test_what_pytorch_refuses_is_refused_with_its_error(name, options):
         getattr(torch.optim, name)(theirs(torch), **options)
     with pytest.raises(theirs_error.type):
         getattr(optim, name)(ours(), **options)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "options"), FEW)
+@pytest.mark.filterwarnings("ignore:.*duplicate parameters")
+def test_a_parameter_listed_twice_is_moved_twice_as_in_pytorch(name, options):
+    torch = pytest.importorskip("torch")
+    p, q = ours()[:1], theirs(torch)[:1]
+    mine = getattr(optim, name)(p + p, **options)
+    other = getattr(torch.optim, name)(q + q, **options)
+    a, b = walk(mine, p, tinygrad_mmb.tensor), walk(other, q, torch.tensor)
+    np.testing.assert_allclose(a[0], b[0], rtol=1e-9, atol=1e-9)

@@ -7,15 +7,8 @@ from typing import Any
 
 from tinygrad_mmb.autograd.tensor import wrap
 from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.optim.optimizer import (
-    Group,
-    Optimizer,
-    State,
-    check_fused,
-    check_learning_rate,
-    refuse,
-    zero_steps,
-)
+from tinygrad_mmb.optim.optimizer import Group, Optimizer, State, zero_steps
+from tinygrad_mmb.optim.options import check_fused, check_learning_rate, refuse
 
 
 class Adagrad(Optimizer):

@@ -6,7 +6,6 @@ import inspect
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from copy import deepcopy
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -16,25 +15,19 @@ from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import (
     Array,
     as_array,
-    device_of,
     float32,
     float64,
     get_default_dtype,
     namespace,
-    to_device,
 )
 from tinygrad_mmb.kernels.registry import select
+from tinygrad_mmb.optim.options import number
+from tinygrad_mmb.optim.options import required as required
+from tinygrad_mmb.optim.state_dict import packed, unpacked
 
 Group = dict[str, Any]  #         options by name, and under "params" a list of Tensors
 State = dict[str, Array]  #       what `update` remembers of one parameter
 PostHook = Callable[["Optimizer", tuple[Any, ...], dict[str, Any]], None]
-
-
-class required:  # noqa: N801 - PyTorch's name: the default of an option that has none
-    """Stands in `defaults` for an option that every group must set itself."""
-
-    def __repr__(self) -> str:
-        return "<required parameter>"
 
 
 class Optimizer:
@@ -155,6 +148,8 @@ class Optimizer:
             if self._counts:
                 state["step"] = wrap(zero_steps(group))
             state.update({k: wrap(array) for k, array in made.items()})
+        if state:  # without momentum SGD has no entries, as in PyTorch
+            self.state[p] = state
         return state
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -246,18 +241,7 @@ class Optimizer:
 
         The Tensors in it are those in use: copy them (or write a file) to keep this moment.
         """
-        numbers: dict[int, int] = {}
-        for i, p in enumerate(self._parameters()):
-            numbers.setdefault(id(p), i)
-        groups = [
-            {
-                **{k: v for k, v in group.items() if k != "params"},
-                "params": [numbers[id(p)] for p in group["params"]],
-            }
-            for group in self.param_groups
-        ]
-        state = {numbers.get(id(p), p): state for p, state in self.state.items()}
-        return {"state": state, "param_groups": groups}
+        return packed(self.param_groups, self.state)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a `state_dict()`, ours or PyTorch's: options and state are copied.
@@ -267,34 +251,7 @@ class Optimizer:
 
         Raises: ValueError if the groups differ in number or in size.
         """
-        saved = deepcopy(state_dict["param_groups"])
-        if len(saved) != len(self.param_groups):
-            raise ValueError(
-                "loaded state dict has a different number of parameter groups: "
-                f"{len(saved)}, but this optimizer has {len(self.param_groups)}"
-            )
-        for i, (old, new) in enumerate(zip(self.param_groups, saved, strict=True)):
-            if len(old["params"]) != len(new["params"]):
-                raise ValueError(
-                    "loaded state dict contains a parameter group that doesn't match the size of "
-                    f"optimizer's group: group {i} has {len(new['params'])} parameters there and "
-                    f"{len(old['params'])} here"
-                )
-        known = dict(
-            zip(chain.from_iterable(g["params"] for g in saved), self._parameters(), strict=True)
-        )
-        state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
-        for index, values in state_dict["state"].items():
-            p = known.get(index)
-            if p is None:
-                state[index] = values
-            else:
-                state[p] = {k: copied(k, v, p) for k, v in values.items()}
-        for old, new in zip(self.param_groups, saved, strict=True):
-            new["params"] = old["params"]
-            if "param_names" in old:
-                new.setdefault("param_names", old["param_names"])
-        self.__setstate__({"state": state, "param_groups": saved})
+        self.__setstate__(unpacked(state_dict, self.param_groups))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
@@ -327,13 +284,6 @@ def as_list(params: Any) -> list[Any]:
     return list(params)
 
 
-def number(option: Any) -> Any:
-    """An option as a plain number: Tensors and NumPy's scalars would widen float32 arrays."""
-    if isinstance(option, tuple):
-        return tuple(number(o) for o in option)
-    return option.item() if hasattr(option, "item") else option
-
-
 def zero_steps(group: Group) -> Array:
     """No steps yet: PyTorch counts in a 0-d float on the CPU."""
     wide = get_default_dtype() == float64 and not group.get("fused")
@@ -348,43 +298,3 @@ def count(state: dict[str, Any]) -> float:
     step.array += 1
     step.storage.touch()
     return float(step.array)
-
-
-def copied(name: str, value: Any, p: Tensor) -> Any:
-    """One value of a loaded state, as a Tensor of our own where it is an array of any kind."""
-    if not hasattr(value, "dtype"):
-        return deepcopy(value)
-    array = value.array if isinstance(value, Tensor) else as_array(value)
-    if name == "step":
-        return wrap(namespace(array).array(array))
-    there = to_device(array, device_of(p.array))
-    return wrap(namespace(there).array(there, dtype=p.dtype))
-
-
-def check_learning_rate(lr: Any) -> None:
-    """Raise unless `lr` is one number, or a Tensor that holds one."""
-    if isinstance(lr, Tensor) and lr.array.size != 1:
-        raise ValueError(f"Tensor lr must be 1-element, but it has shape {lr.shape}")
-
-
-def refuse(name: str, **unsupported: Any) -> None:
-    """Raise for switches of PyTorch that promise what is not here."""
-    for option, value in unsupported.items():
-        if value:
-            raise NotImplementedError(
-                f"{name}({option}={value}) is not supported: "
-                + {
-                    "differentiable": "steps are not recorded. Leave it out.",
-                    "capturable": "the step count lives on the CPU. Leave it out.",
-                }[option]
-            )
-
-
-def check_fused(foreach: bool | None, differentiable: bool, fused: bool | None) -> None:
-    """Raise for the combinations that PyTorch refuses. Alone, both switches change no number here:
-    which kernel runs is the kernel table's business.
-    """
-    if fused and differentiable:
-        raise RuntimeError("`fused` does not support `differentiable`")
-    if fused and foreach:
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")

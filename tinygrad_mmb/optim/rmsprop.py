@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.optim.optimizer import Group, Optimizer, State, check_learning_rate, refuse
+from tinygrad_mmb.optim.optimizer import Group, Optimizer, State
+from tinygrad_mmb.optim.options import check_learning_rate, refuse
 
 
 class RMSprop(Optimizer):

@@ -6,13 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.optim.optimizer import (
-    Optimizer,
-    State,
-    check_fused,
-    check_learning_rate,
-    refuse,
-)
+from tinygrad_mmb.optim.optimizer import Optimizer, State
+from tinygrad_mmb.optim.options import check_fused, check_learning_rate, refuse
 
 FORMS = ("pytorch", "polyak", "ema", "velocity_ema")
 
