@@ -14,6 +14,7 @@ from tinygrad_mmb.backend import (
     Array,
     as_array,
     bool_,
+    float16,
     is_array,
     namespace,
     uint8,
@@ -179,9 +180,9 @@ def where(condition: Tensor | Array, input: Any = None, other: Any = None) -> An
 def numbers_in_range(*values: Any) -> list[Any]:
     """Values for `where`. Raises RuntimeError for a number that PyTorch could not store."""
     dtype = promotion.result_type([x.array if isinstance(x, Tensor) else x for x in values])
-    if dtype.kind == "f" and any(getattr(x, "dtype", bool_).kind == "f" for x in values):
-        return list(values)
-    return [x if hasattr(x, "dtype") else promotion.fits(x, held, "where") for x in values]
+    if dtype == float16:
+        return list(values)  # there, PyTorch lets it become infinite
+    return [x if hasattr(x, "dtype") else promotion.fits(x, dtype, "where") for x in values]
 
 
 @method
