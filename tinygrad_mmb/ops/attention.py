@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import namespace
+from tinygrad_mmb.backend import float16, float32, namespace
 from tinygrad_mmb.ops.dropout import dropout
 
 __all__ = ["scaled_dot_product_attention"]
@@ -37,6 +37,11 @@ def scaled_dot_product_attention(
     check(where, query, key, value, attn_mask, dropout_p, is_causal)
     if enable_gqa:
         key, value = shared_heads(where, query, key), shared_heads(where, query, value)
+    if query.dtype == float16:  # the scores overflow and round too early in 16 bits
+        mask = attn_mask if attn_mask is None or attn_mask.dtype.kind == "b" else ops.to(attn_mask, float32)
+        query, key, value = (ops.to(x, float32) for x in (query, key, value))
+        wide = scaled_dot_product_attention(query, key, value, mask, dropout_p, is_causal, scale)
+        return ops.to(wide, float16)
     factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = ops.matmul(query, ops.transpose(key, -2, -1)) * factor
     if is_causal:

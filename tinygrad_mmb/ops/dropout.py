@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, float64
+from tinygrad_mmb.backend import Array, float32
 from tinygrad_mmb.ops import random
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d"]
@@ -119,7 +119,7 @@ def check_probability(where: str, p: float) -> None:
 def kept_of(x: Any, shape: tuple[int, ...], p: float, generator: random.Generator | None) -> Array:
     """True for what stays: with probability 1 - p."""
     source = random.default_generator if generator is None else generator
-    return source.uniform(shape, 0.0, 1.0, float64) >= p
+    return source.uniform(shape, 0.0, 1.0, float32) >= p
 
 
 def mask_of(x: Any, shape: tuple[int, ...], p: float, generator: random.Generator | None) -> Array:

@@ -34,7 +34,7 @@ class Rows(Function):
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
         yield rng.standard_normal((5, n)), rng.integers(0, 5, (2, 3)), None
-        yield rng.standard_normal((5, n)), rng.integers(0, 5, ()), None
+        yield rng.standard_normal((5, n)), rng.integers(0, 5, 3), None
 
 
 class AddRows(Function):

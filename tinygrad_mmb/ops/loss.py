@@ -41,8 +41,14 @@ class CrossEntropy(Fused):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         x, t, w = ctx.saved_tensors
-        g = ops.unsqueeze(g if w is None else g * w, 1)
-        return (ops.softmax(x, 1) - OneHotLike.apply(t, x.shape, x.dtype)) * g, None, None
+        need_x, _, need_w = ctx.needs_input_grad
+        gx = gw = None
+        if need_x:
+            scale = ops.unsqueeze(g if w is None else g * w, 1)
+            gx = (ops.softmax(x, 1) - OneHotLike.apply(t, x.shape, x.dtype)) * scale
+        if need_w:
+            gw = -(g * pick(ops.log_softmax(x, 1), t))
+        return gx, None, gw
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -87,8 +93,9 @@ class BinaryCrossEntropy(Function):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         (x, t), (need_x, need_t) = ctx.saved_tensors, ctx.needs_input_grad
-        gx = g * (x - t) / ops.clamp(x * (1.0 - x), 1e-12) if need_x else None
-        return gx, g * (ops.log(1.0 - x) - ops.log(x)) if need_t else None
+        rest = ops.sub(1.0, x)
+        gx = g * (x - t) / ops.clamp(ops.mul(x, rest), 1e-12) if need_x else None
+        return gx, g * (ops.log(rest) - ops.log(x)) if need_t else None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.fused import Fused
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array
+from tinygrad_mmb.backend import Array, float16, float32
 
 __all__ = ["batch_norm", "layer_norm"]
 
@@ -138,17 +138,30 @@ def batch_norm(
     if training:
         check_batch(where, input, running_mean, running_var, momentum, eps)
     check_statistics(where, input, running_mean, running_var, weight, bias, training)
+    if input.dtype == float16:
+        y = of_batch(
+            wider(input), running_mean, running_var, wider(weight), wider(bias), training, momentum, eps
+        )
+        return ops.to(y, float16)
+    return of_batch(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def of_batch(
+    x: Any, mean: Any, var: Any, weight: Any, bias: Any, training: bool, momentum: float, eps: float
+) -> Any:
+    """batch_norm of checked arguments."""
     if not training:
-        shape = (1, input.shape[1], *[1] * (input.ndim - 2))
-        scale = ops.reshape((running_var + eps) ** -0.5, shape)  # type: ignore[operator]
-        return affine((input - ops.reshape(running_mean, shape)) * scale, weight, bias)
-    if not math.prod(input.shape):
-        return affine(input * 1.0, weight, bias)
-    y, mean, variance = BatchNorm.apply(input, weight, bias, eps)
-    n = math.prod(input.shape) // input.shape[1]
-    if running_mean is not None:
-        move(running_mean, mean, momentum)
-        move(running_var, variance * (n / (n - 1)), momentum)
+        shape = (1, x.shape[1], *[1] * (x.ndim - 2))
+        mean, var = ops.to(mean, x.dtype), ops.to(var, x.dtype)
+        scale = ops.reshape((var + eps) ** -0.5, shape)
+        return affine((x - ops.reshape(mean, shape)) * scale, weight, bias)
+    if not math.prod(x.shape):
+        return affine(x * 1.0, weight, bias)
+    y, batch_mean, batch_var = BatchNorm.apply(x, weight, bias, eps)
+    n = math.prod(x.shape) // x.shape[1]
+    if mean is not None:
+        move(mean, batch_mean, momentum)
+        move(var, batch_var * (n / (n - 1)), momentum)
     return y
 
 
@@ -199,11 +212,24 @@ def check_statistics(
             )
         if name.startswith("running") and getattr(v, "requires_grad", False):
             raise NotImplementedError(f"{where}: not differentiable with respect to {name}")
-        if v.dtype != x.dtype:
-            raise NotImplementedError(
-                f"{where}: mixed dtypes: {name} is {v.dtype} and input {x.dtype}. Convert with "
-                "x.to(dtype) or module.to(dtype)"
-            )
+    check_dtypes(where, x, named)
+
+
+def check_dtypes(where: str, x: Any, named: Any) -> None:
+    """Raise unless all have the dtype of the input; float16 also goes with float32 throughout."""
+    dtypes = {v.dtype for _, v in named if v is not None}
+    if dtypes <= {x.dtype} or (x.dtype == float16 and dtypes == {float32}):
+        return
+    listed = ", ".join(f"{name} {v.dtype}" for name, v in named if v is not None)
+    raise NotImplementedError(
+        f"{where}: mixed dtypes: input {x.dtype}, {listed}. Convert with x.to(dtype) or "
+        "module.to(dtype)"
+    )
+
+
+def wider(x: Any) -> Any:
+    """x in float32: the squares of float16 numbers overflow beyond 255."""
+    return None if x is None else ops.to(x, float32)
 
 
 def layer_norm(
@@ -234,12 +260,11 @@ def layer_norm(
         raise RuntimeError(f"{where}: expected input with shape [*, {', '.join(map(str, shape))}]")
     if input.dtype.kind != "f":
         raise NotImplementedError(f"{where}: not implemented for {input.dtype}; use x.to(float32)")
-    for name, v in (("weight", weight), ("bias", bias)):
-        if v is not None and v.dtype != input.dtype:
-            raise NotImplementedError(
-                f"{where}: mixed dtypes: {name} is {v.dtype} and input {input.dtype}. Convert with "
-                "x.to(dtype) or module.to(dtype)"
-            )
+    check_dtypes(where, input, (("weight", weight), ("bias", bias)))
+    if input.dtype == float16:
+        wide = layer_norm(wider(input), shape, wider(weight), wider(bias), eps)
+        return ops.to(wide, float16)
     if not math.prod(input.shape):
-        return input * 1.0
+        y = input * 1.0 if weight is None else input * weight  # type: ignore[operator]
+        return y if bias is None else y + bias  # type: ignore[operator]
     return LayerNorm.apply(input, weight, bias, len(shape), eps)

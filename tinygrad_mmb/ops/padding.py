@@ -83,13 +83,16 @@ def pad(input: X, pad: tuple[int, ...] | list[int], mode: str = "constant", valu
 def continued(where: str, n: int, before: int, after: int, mode: str) -> list[int]:
     """For each place of the padded dimension, the index its value comes from."""
     limit = {"reflect": n - 1, "circular": n, "replicate": None}[mode]
-    if min(before, after) < 0:
-        raise NotImplementedError(f"{where}: negative widths in mode {mode!r}")
+    if n + before + after < 1:
+        raise RuntimeError(f"{where}: nothing would be left of a dimension of size {n}")
     if not n or (limit is not None and max(before, after) > limit):
         raise RuntimeError(f"{where}: mode {mode!r} cannot continue a dimension of size {n} so far")
-    places = range(-before, n + after)
     if mode == "circular":
-        return [i % n for i in places]
+        kept = range(max(-before, 0), n - max(-after, 0))  # cropped first, then continued
+        if not kept or max(before, after) > len(kept):
+            raise NotImplementedError(f"{where}: the part that is left is wrapped more than once")
+        return [kept[i % len(kept)] for i in range(-max(before, 0), len(kept) + max(after, 0))]
+    places = range(-before, n + after)
     if mode == "replicate":
         return [min(max(i, 0), n - 1) for i in places]
     return [abs(i) if i < n else 2 * (n - 1) - i for i in places]

@@ -195,11 +195,11 @@ def avg_pool2d(
     geometry = geometry_of(where, input, kernel_size, stride, padding, (1, 1), ceil_mode)
     if divisor_override == 0:
         raise RuntimeError(f"{where}: divisor must be not zero; divisor_override=None for the mean")
-    if input.dtype.kind != "f":
+    if input.dtype.kind != "f" and input.dtype != backend.int64:
         raise NotImplementedError(f"{where}: not implemented for {input.dtype}; use x.to(float32)")
     sums = WindowSum.apply(batched(input), geometry)
     divisor = divisor_override or pixel_counts(input, geometry, pair_of(padding, "", ""), count_include_pad)
-    y = sums / divisor
+    y = sums / divisor if input.dtype.kind == "f" else ops.div(sums, divisor, rounding_mode="trunc")
     return ops.squeeze(y, 0) if input.ndim == 3 else y
 
 
