@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
+from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, DType, as_array, bool_, float32, int64, namespace
@@ -234,7 +235,13 @@ def require_dim(name: str, dim: Any, keepdim: Any) -> None:
 def as_counted(x: Any, dtype: DType | None) -> Any:
     """Cast x to what it is added up or multiplied in: `dtype`, or int64 for integers and bools."""
     if dtype is not None:
-        return ops.to(x, as_dtype(dtype))
+        dtype = as_dtype(dtype)
+        if dtype.kind != "f" and getattr(x, "requires_grad", False) and recording.get():
+            raise RuntimeError(
+                f"dtype={dtype} has no gradient, but x (shape {tuple(x.shape)}) requires one. "
+                "Detach it first: x.detach()."
+            )
+        return ops.to(x, dtype)
     return x if x.dtype.kind == "f" else ops.to(x, int64)
 
 

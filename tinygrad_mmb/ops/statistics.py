@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -220,7 +221,15 @@ def checked_arguments(
             f"{name} only supports floating point dtypes, but x is {x.dtype}. "
             "Convert first: x.float()."
         )
-    return dims_of(dim, x.ndim), correction
+    dims = dims_of(dim, x.ndim)
+    n = count(x.shape, dims)
+    if n <= correction:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0: {n} values and correction={correction} leave "
+            "nothing to divide by, so the result is NaN or infinite.",
+            stacklevel=4,
+        )
+    return dims, correction
 
 
 @method
