@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_mmb.backend import float64
-from tinygrad_mmb.ops.random import Generator, default_generator
+from tinygrad_mmb.ops.random import Generator, randint
 
 
 def fresh_seed(generator: Generator | None = None) -> int:
-    """A number below 2**52 drawn from `generator` (None: the default one), to seed a stream."""
-    draw = (generator or default_generator).uniform((1,), 0.0, 1.0, float64)
-    return int(draw[0] * 2**52)
+    """A number drawn from `generator` (None: the default one), to seed a stream with."""
+    return int(randint(2**63 - 1, (1,), generator=generator).item())
 
 
 def rng_for(seed: int, epoch: int = 0) -> np.random.Generator:
