@@ -54,7 +54,7 @@ class Sequential(Module):
     def _names(self) -> list[str]:
         return [name for name, value in vars(self).items() if isinstance(value, Module)]
 
-    def _modules(self) -> list[Module]:
+    def _layers(self) -> list[Module]:
         return [value for value in vars(self).values() if isinstance(value, Module)]
 
     def _name_at(self, index: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from typing import Any, NamedTuple, Self
 
 from tinygrad_mmb import ops
@@ -15,6 +16,9 @@ from tinygrad_mmb.autograd.grad_mode import no_grad
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.backend import DType, as_dtype, device, float16, float32, float64
 from tinygrad_mmb.nn.parameter import Parameter
+
+
+numbers = count()  # of hooks, in order of registration
 
 
 class IncompatibleKeys(NamedTuple):
@@ -31,7 +35,7 @@ class HookHandle:
     """Takes a hook away again: `handle.remove()`, or the end of `with handle:`."""
 
     def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self.hooks, self.id = hooks, id(self)
+        self.hooks, self.id = hooks, next(numbers)
         hooks[self.id] = hook
 
     def remove(self) -> None:
