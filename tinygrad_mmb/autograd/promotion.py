@@ -115,17 +115,23 @@ def power(operands: list[Any]) -> list[Any]:
 
 def bounded(operands: list[Any]) -> list[Any]:
     """As `common`, for an array and the bounds on it, of which one may be None."""
+    x, *bounds = operands
+    plain = getattr(x, "dtype", None) in (float32, float64)
+    if plain and all(b is None or is_plain(b) for b in bounds):
+        return operands
     met = iter(meet([x for x in operands if x is not None]))
     return [None if x is None else next(met) for x in operands]
 
 
 def branches(operands: list[Any]) -> list[Any]:
     """A condition, left as it is, and values that meet as in `common`."""
-    condition, *values = operands
-    if any(hasattr(x, "dtype") for x in values):
-        return [condition, *common(values)]
-    dtype = result_type(values)
-    return [condition, *(as_array(x, dtype) for x in values)]
+    condition, a, b = operands
+    if agree(a, b):
+        return operands
+    if hasattr(a, "dtype") or hasattr(b, "dtype"):
+        return [condition, *meet([a, b])]
+    dtype = result_type([a, b])
+    return [condition, as_array(a, dtype), as_array(b, dtype)]
 
 
 def agree(a: Any, b: Any) -> bool:

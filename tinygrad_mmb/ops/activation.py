@@ -11,7 +11,7 @@ from tinygrad_mmb.autograd import inplace as writing
 from tinygrad_mmb.autograd import promotion
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
-from tinygrad_mmb.autograd.tensor import X
+from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, float16, float32, namespace
 from tinygrad_mmb.ops.elementwise import Elementwise
 
@@ -47,36 +47,38 @@ class Relu(Elementwise):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         (y,) = ctx.saved_tensors
-        return Gate.apply(g, y, y <= 0, 0.0)  # NaN <= 0 is false: NaN keeps its gradient
+        return gated(g, y, ops.logical_not(y <= 0), 0.0)  # not y > 0: NaN keeps its gradient
 
 
 class Gate(Function):
-    """y = s · g where the gate is closed, else g: the gradient of a relu.   ∂L/∂g likewise.
+    """y = g where the gate is open, else s · g: the gradient of a relu.   ∂L/∂g likewise.
 
     It names x, on which y depends in steps only: ∂L/∂x = 0 is what makes the second derivative of a
     relu 0, and not a derivative that does not exist.
     """
 
     @staticmethod
-    def forward(g: Array, x: Array, closed: Array, slope: float) -> Array:
-        return namespace(g).where(closed, g * g.dtype.type(slope) if slope else 0, g)
+    def forward(g: Array, x: Array, gate: Array, slope: float) -> Array:
+        if slope == 0:
+            return ops.selection.kept(gate, g)
+        return namespace(g).where(gate, g, g * g.dtype.type(slope))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        *_, closed, ctx.slope = inputs
-        ctx.save_for_backward(closed)
+        *_, gate, ctx.slope = inputs
+        ctx.save_for_backward(gate)
 
     @staticmethod
     def backward(ctx: Any, h: Any) -> Any:
-        (closed,), (need_g, need_x, *_) = ctx.saved_tensors, ctx.needs_input_grad
-        gg = Gate.apply(h, h, closed, ctx.slope) if need_g else None
+        (gate,), (need_g, need_x, *_) = ctx.saved_tensors, ctx.needs_input_grad
+        gg = gated(h, h, gate, ctx.slope) if need_g else None
         return gg, ops.selection.flat(h) if need_x else None, None, None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
         x = rng.standard_normal((n, n))
-        yield rng.standard_normal((n, n)), x, x <= 0, 0.0
-        yield rng.standard_normal((n, n)), x, x <= 0, 0.1
+        yield rng.standard_normal((n, n)), x, x > 0, 0.0
+        yield rng.standard_normal((n, n)), x, x > 0, 0.1
 
 
 class LeakyRelu(Activation):
@@ -89,7 +91,7 @@ class LeakyRelu(Activation):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         (x,), (slope,) = ctx.saved_tensors, ctx.numbers
-        return Gate.apply(g, x, ops.logical_not(x > 0), slope), None
+        return gated(g, x, x > 0, slope), None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -137,6 +139,11 @@ class Softplus(Activation):
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
         yield 10.0 * rng.standard_normal((n, n)), 1.0, 20.0
         yield rng.standard_normal((n, n)), 2.0, 1.0
+
+
+def gated(g: Any, x: Any, gate: Any, slope: float) -> Any:
+    """Gate; of arrays, which nothing records, without the way through apply."""
+    return (Gate.apply if isinstance(g, Tensor) else Gate.forward)(g, x, gate, slope)
 
 
 @method(inplace=True)

@@ -89,7 +89,7 @@ class Sigmoid(Elementwise):
     def forward(x: Array) -> Array:
         # e⁻ˣ overflows to ∞ for very negative x, and 1 / ∞ = 0 is then right
         y = 1.0 / (1.0 + namespace(x).exp(-promotion.widened(x)))
-        return y.astype(x.dtype, copy=False) if x.ndim else y.astype(x.dtype)
+        return y if y.dtype == x.dtype else y.astype(x.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
