@@ -167,8 +167,10 @@ class AccumulateGrad:
     def backward(self, gs: list[Any]) -> Sequence[Any]:
         """Add the gradient to `leaf.grad`, which shares memory with nothing."""
         leaf = self.leaf()
-        if leaf is None:
+        if leaf is None or not leaf._requires_grad:  # gone, or frozen since
             return ()
+        if leaf._view is not None:
+            _ = leaf.grad_fn  # raises for a view that was written over
         old = leaf._grad
         if isinstance(gs[0], tensors.Tensor):
             leaf._grad = ops.clone(gs[0]) if old is None else old + gs[0]
@@ -289,7 +291,7 @@ def first_gradients(
     for i, (y, g) in enumerate(zip(outputs, gradients, strict=True)):
         if not isinstance(y, tensors.Tensor):
             raise TypeError(f"element {i} of tensors is a {type(y).__name__}, not a Tensor")
-        if not y._requires_grad:
+        if not y._requires_grad or (y._view is not None and y._view.derived):
             raise RuntimeError(
                 f"element {i} of tensors does not require grad and does not have a grad_fn: nothing "
                 "it was computed from has requires_grad=True, or it was computed under no_grad()."

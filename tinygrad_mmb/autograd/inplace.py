@@ -57,6 +57,29 @@ class View:
         self.derived = False  #    requires_grad only because the base does
 
 
+class Nowhere:
+    """Where the gradient of a view is lost, as in PyTorch.
+
+    Either it requires one only because its base does (it was made under no_grad, so it is no result
+    of the base), or the base was detached in place since.
+    """
+
+    next_functions: tuple[()] = ()
+    hooks = None
+    time = 0
+
+    def __init__(self, view: Tensor) -> None:
+        self.outputs = ((view.array.shape, view.array.dtype),)
+
+    def name(self) -> str:
+        return "Nowhere"
+
+    def backward(self, gs: list[Any]) -> tuple[()]:
+        return ()
+
+    def release(self) -> None: ...
+
+
 def link_views(
     cls: type[Function], inputs: tuple[Any, ...], outputs: list[Tensor], many: bool
 ) -> None:
@@ -89,13 +112,18 @@ def link_views(
 
 
 def spread(base: Tensor) -> None:
-    """Views without a node of their own require a gradient exactly if their base does."""
+    """Views without a node of their own require a gradient at least if their base does."""
     for view in list((base._views or {}).values()):
-        how = view._view
-        if how is None or view._grad_fn is not None:
-            continue
-        if how.derived or not view._requires_grad:
-            how.derived = view._requires_grad = base._requires_grad and view.dtype.kind == "f"
+        follow(view)
+
+
+def follow(view: Tensor) -> None:
+    """Let a view without a node of its own require a gradient if its base does."""
+    how = view._view
+    if how is None or view._grad_fn is not None:
+        return
+    if how.derived or not view._requires_grad:
+        how.derived = view._requires_grad = how.base._requires_grad and view.dtype.kind == "f"
 
 
 def renew(x: Tensor) -> None:
@@ -116,15 +144,14 @@ def renew(x: Tensor) -> None:
             f"a view of shape {list(x.shape)}: its base or another view of its base has been "
             f"modified inplace. {view.refusal}"
         )
-    if not view.base._requires_grad:
-        raise NotImplementedError(
-            f"a view of shape {list(x.shape)}, whose base was detached in place and then written "
-            "to, has no defined gradient. Take the view again."
-        )
     view.seen = version
+    if not view.base._requires_grad:  # detached in place: x stays a result, but of nothing
+        nowhere: Any = Nowhere(x)
+        x.grad_fn, x.output_nr = nowhere, 0
+        return
     token = recording.set(True)
     try:
-        adopt(x, replay(view.path, view.base))
+        move(x, replay(view.path, view.base))
     finally:
         recording.reset(token)
     view.derived = False
@@ -156,6 +183,11 @@ def update(x: Tensor, op: Callable[..., Tensor], *args: Any, **options: Any) -> 
     refuse_unrecordable(x)
     before = as_it_was(x)
     value = op(before, *args, **options)
+    if value.array.dtype.kind == "b":
+        raise NotImplementedError(
+            f"{op.__name__}_ on Tensors that require gradients: its answers are bools, which carry "
+            f"none. Write y = {op.__name__}(x, ...), or detach() first."
+        )
     return write(x, value, before)
 
 
@@ -202,6 +234,7 @@ def write(x: Tensor, value: Tensor, before: Tensor | None) -> Tensor:
     if before is not None:
         value.storage.moved_to(storage)
         cast.storage.moved_to(storage)
+        share_result(cast, x)
         if x._view is None:
             move(x, cast)
         else:
@@ -211,11 +244,18 @@ def write(x: Tensor, value: Tensor, before: Tensor | None) -> Tensor:
     return x
 
 
+def share_result(value: Tensor, x: Tensor) -> None:
+    """Where the op that made `value` saved it, let that be x's memory, which now holds it."""
+    for saved in getattr(value._grad_fn, "_saved", None) or ():
+        if isinstance(saved, tensors.Tensor) and saved.array is value.array:
+            saved.array = x.array
+
+
 def move(t: Tensor, value: Tensor) -> None:
     """As `adopt`; a gradient that t retains is from now on that of its new value."""
-    node, k = t.grad_fn, t.output_nr
+    node, k = t._grad_fn, t.output_nr
     adopt(t, value)
-    new: Any = t.grad_fn
+    new = t._grad_fn
     hooks = getattr(node, "hooks", None)
     if t._retains_grad and hooks is not None and new is not None:
         reference = hooks.kept_in.get(k)
@@ -249,20 +289,25 @@ def refuse_unrecordable(x: Tensor) -> None:
 
 def refuse_repetition(a: Array) -> None:
     """Raise if one element in memory stands at several places of `a`, as after expand."""
-    if 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
+    if a.size and 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             f"single memory location (shape {list(a.shape)}). clone() the tensor before writing."
         )
 
 
-def refuse_overlap(target: Array, source: Array) -> None:
+def refuse_overlap(target: Array, source: Array, same_place_is_fine: bool = True) -> None:
     """Raise if what is read and what is written overlap without being the same."""
     xp = namespace(target)
     if not xp.may_share_memory(target, source):
         return
     same_place = address(target) == address(source)
-    if same_place and target.shape == source.shape and target.strides == source.strides:
+    if (
+        same_place
+        and same_place_is_fine
+        and target.shape == source.shape
+        and target.strides == source.strides
+    ):
         return
     if is_dense(target) and is_dense(source):
         raise RuntimeError(
@@ -325,6 +370,11 @@ def fill(x: Tensor, value: Any) -> Tensor:
             "fill_ only supports 0-dimension value tensor but got tensor with "
             f"{value.ndim} dimensions."
         )
+    elif value._requires_grad and x.dtype.kind != "f" and recording.get():
+        raise NotImplementedError(
+            f"fill_: a value that requires a gradient into a tensor of dtype {x.dtype}, which "
+            "carries none. Use value.detach()."
+        )
     refuse_repetition(x.array)
     return overwrite(x, value)
 
@@ -383,8 +433,6 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     part = x
     if parsed.basic is not None or not parsed.advanced:
         part = ops.GetItem.apply(x, parsed.basic or (...,))
-    while getattr(value, "ndim", 0) and value.shape[0] == 1 and value.ndim > 1:
-        value = value[0]
     if not parsed.advanced:
         _set_view(part, value)
     else:
@@ -393,14 +441,22 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
 
 def _set_view(part: Tensor, value: Any) -> None:
     """part[...] = value"""
-    if not isinstance(value, tensors.Tensor):
+    if not isinstance(value, tensors.Tensor) or (value.shape != part.shape and not value.ndim):
         fill(part, value)
         return
-    if value.ndim == 1 and value.shape[0] == 1 and not part.ndim:
-        value = value[0]
     if value.shape != part.shape:
-        value = ops.expand(value, part.shape)
+        if is_dense(part.array):
+            refuse_overlap(part.array, value.array, same_place_is_fine=False)
+        value = ops.expand(_without_leading_ones(value), part.shape)
     copy(part, value)
+
+
+def _without_leading_ones(value: Tensor) -> Tensor:
+    """(1, 1, 3) → (3,): setitem ignores leading dimensions of size 1."""
+    ones = 0
+    while ones < value.ndim and value.shape[ones] == 1:
+        ones += 1
+    return ops.reshape(value, value.shape[ones:]) if ones else value
 
 
 def _set_places(part: Tensor, indices: tuple[Any, ...], value: Any) -> None:
@@ -411,6 +467,8 @@ def _set_places(part: Tensor, indices: tuple[Any, ...], value: Any) -> None:
             f"{part.dtype} for the destination and {value.dtype} for the source. Convert it: "
             "value.to(x.dtype)."
         )
+    if isinstance(value, tensors.Tensor):
+        value = _without_leading_ones(value)
     refuse_repetition(part.array)
     others = [value, *indices]
     for y in others:
@@ -452,6 +510,7 @@ def detach_(x: Tensor) -> Tensor:
             "Can't detach views in-place. Use detach() instead, which gives a new Tensor."
         )
     x.grad_fn, x.output_nr, x._requires_grad, x._retains_grad = None, 0, False, False
+    spread(x)
     return x
 
 

@@ -83,6 +83,7 @@ class Tensor(Methods, Interchange, Conversions, Legacy):
         self._requires_grad = bool(value)
         if self._view is not None:
             self._view.derived = False
+            inplace.follow(self)
         if self._views is not None:
             inplace.spread(self)
 
@@ -116,14 +117,14 @@ class Tensor(Methods, Interchange, Conversions, Legacy):
         return self.grad_fn is None
 
     @property
-    def edge(self) -> engine.Edge | None:
-        """Where a gradient of this Tensor goes: (node, output index); None: nowhere."""
+    def edge(self) -> engine.Edge:
+        """Where a gradient of this Tensor goes: (node, output index)."""
         if self._view is not None:
             inplace.renew(self)
         if self._grad_fn is not None:
             return self._grad_fn, self.output_nr
         if self._view is not None and self._view.derived:
-            return None  # a view made under no_grad of something that requires a gradient
+            return inplace.Nowhere(self), 0  # made under no_grad from what requires a gradient
         if self._leaf is None:
             self._leaf = engine.AccumulateGrad(self)
         return self._leaf, 0
@@ -240,6 +241,7 @@ class Tensor(Methods, Interchange, Conversions, Legacy):
     def __neg__(self) -> Tensor: return ops.neg(self)
     def __pos__(self) -> Tensor: return self
     def __abs__(self) -> Tensor: return ops.abs(self)
+    def where(self, condition: Any, other: Any) -> Tensor: return ops.where(condition, self, other)
     def __invert__(self) -> Tensor: return ops.bitwise_not(self)
     def __and__(self, other: Any) -> Tensor: return ops.bitwise_and(self, other)
     def __rand__(self, other: Any) -> Tensor: return ops.bitwise_and(self, other)

@@ -9,6 +9,7 @@ from typing import Any
 from tinygrad_mmb import backend
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import Array, DType, as_array, is_array, namespace
+from tinygrad_mmb.ops.rearranging import empty_in_layout_of
 from tinygrad_mmb.ops.views import sizes_of
 
 __all__ = [
@@ -42,21 +43,27 @@ def float_dtype(dtype: Any) -> DType:
     return backend.get_default_dtype() if dtype is None else backend.as_dtype(dtype)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    size: Any, *more: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """All elements 0."""
-    array = namespace().zeros(shape_of(size, "zeros"), float_dtype(dtype))
+    array = namespace().zeros(shape_of((size, *more), "zeros"), float_dtype(dtype))
     return finished(array, device, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    size: Any, *more: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """All elements 1."""
-    array = namespace().ones(shape_of(size, "ones"), float_dtype(dtype))
+    array = namespace().ones(shape_of((size, *more), "ones"), float_dtype(dtype))
     return finished(array, device, requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    size: Any, *more: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Elements with whatever value is in memory."""
-    array = namespace().empty(shape_of(size, "empty"), float_dtype(dtype))
+    array = namespace().empty(shape_of((size, *more), "empty"), float_dtype(dtype))
     return finished(array, device, requires_grad)
 
 
@@ -96,12 +103,18 @@ def _like(input: Any, name: str, dtype: Any, device: Any) -> tuple[Array, DType,
     return array, wanted, device
 
 
+def _constant_like(array: Array, value: Any, dtype: DType) -> Array:
+    y = empty_in_layout_of(array, dtype)
+    y[...] = value
+    return y
+
+
 def zeros_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Zeros in the shape, dtype and layout of `input`."""
     array, wanted, place = _like(input, "zeros_like", dtype, device)
-    return finished(namespace(array).zeros_like(array, wanted), place, requires_grad)
+    return finished(_constant_like(array, 0, wanted), place, requires_grad)
 
 
 def ones_like(
@@ -109,7 +122,7 @@ def ones_like(
 ) -> Tensor:
     """Ones in the shape, dtype and layout of `input`."""
     array, wanted, place = _like(input, "ones_like", dtype, device)
-    return finished(namespace(array).ones_like(array, wanted), place, requires_grad)
+    return finished(_constant_like(array, 1, wanted), place, requires_grad)
 
 
 def empty_like(
@@ -117,7 +130,7 @@ def empty_like(
 ) -> Tensor:
     """Elements with whatever value is in memory, in the shape, dtype and layout of `input`."""
     array, wanted, place = _like(input, "empty_like", dtype, device)
-    return finished(namespace(array).empty_like(array, wanted), place, requires_grad)
+    return finished(empty_in_layout_of(array, wanted), place, requires_grad)
 
 
 def full_like(
@@ -134,7 +147,7 @@ def full_like(
     array, wanted, place = _like(input, "full_like", dtype, device)
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
-    filled = namespace(array).full_like(array, scalar(fill_value, wanted), wanted)
+    filled = _constant_like(array, scalar(fill_value, wanted), wanted)
     return finished(filled, place, requires_grad)
 
 
@@ -158,6 +171,8 @@ def arange(
     if dtype is None:
         dtype = backend.int64 if whole else backend.get_default_dtype()
     dtype = backend.as_dtype(dtype)
+    if dtype.kind in "iu":  # each of the three is truncated, then counted
+        start, end, step, whole = int(start), int(end), int(step), True
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -168,13 +183,9 @@ def arange(
         )
     if dtype.kind == "b":
         raise RuntimeError("\"arange_cpu\" not implemented for 'Bool'")
-    if dtype.kind in "iu":  # PyTorch truncates each of the three, then counts
-        n = math.ceil((end - start) / step)
-        start, step = int(start), int(step)
-        values = namespace().arange(n, dtype=backend.int64) * step + start
-    else:
-        n = -((start - end) // step) if whole else math.ceil((end - start) / step)
-        values = namespace().arange(n, dtype=backend.float64) * step + start
+    n = -((start - end) // step) if whole else math.ceil((end - start) / step)
+    exact = backend.int64 if dtype.kind in "iu" else backend.float64
+    values = namespace().arange(n, dtype=exact) * step + start
     return finished(values.astype(dtype), device, requires_grad)
 
 
@@ -197,20 +208,14 @@ def linspace(
         raise RuntimeError("\"linspace_cpu\" not implemented for 'Bool'")
     if wanted.kind != "f":
         start, end = int(start), int(end)
-    exact = backend.float32 if wanted.kind != "f" else backend.float64
     xp = namespace()
-    step = (end - start) / (steps - 1) if steps > 1 else 0.0
-    i = xp.arange(steps, dtype=exact)
-    step = exact.type(step)
-    # From both ends towards the middle, so that the last value is `end` exactly.
-    low = exact.type(start) + step * i
-    high = exact.type(end) - step * (steps - 1 - i)
-    values = low.copy()
-    values[(steps + 1) // 2 if steps % 2 else steps // 2 :] = high[
-        (steps + 1) // 2 if steps % 2 else steps // 2 :
-    ]
     if steps == 1:
-        values = low
+        return finished(xp.full(1, start, wanted), device, requires_grad)
+    # From both ends towards the middle, so that the last value is `end` exactly.
+    step = (end - start) / max(steps - 1, 1)
+    i = xp.arange(steps, dtype=backend.float64)
+    half = steps // 2
+    values = xp.concatenate([start + step * i[:half], end - step * (steps - 1 - i[half:])])
     return finished(values.astype(wanted), device, requires_grad)
 
 

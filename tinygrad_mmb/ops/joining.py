@@ -21,7 +21,12 @@ class Cat(Function):
     @staticmethod
     def forward(dim: int, *xs: Array) -> Array:
         full = [x for x in xs if x.shape != (0,)] or xs[:1]
-        return namespace(*xs).concatenate(full, axis=dim)
+        if len(full) == 1:
+            return namespace(*xs).array(full[0], order="C")
+        shape = list(full[0].shape)
+        shape[dim] = sum([x.shape[dim] for x in full])
+        y = namespace(*xs).empty(shape, full[0].dtype)  # left alone, NumPy may choose another order
+        return namespace(*xs).concatenate(full, axis=dim, out=y)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -121,10 +126,14 @@ def stack(tensors: Any, dim: int = 0) -> Any:
 def hstack(tensors: Any) -> Any:
     """Side by side: along dimension 1, or 0 for vectors."""
     xs = [ops.reshape(x, (1,)) if not x.ndim else x for x in _listed(tensors, "hstack")]
-    return cat(xs, 0 if xs and xs[0].ndim == 1 else 1)
+    if not xs:
+        raise RuntimeError("hstack expects a non-empty TensorList")
+    return cat(xs, 0 if xs[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Any) -> Any:
     """One below the other, vectors as rows."""
     xs = _listed(tensors, "vstack")
+    if not xs:
+        raise RuntimeError("vstack expects a non-empty TensorList")
     return cat([ops.reshape(x, (1, -1)) if x.ndim < 2 else x for x in xs], 0)

@@ -11,6 +11,7 @@ from tinygrad_mmb import backend
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import Array, DType, float64, int64, namespace
 from tinygrad_mmb.ops.creation import finished, float_dtype, shape_of
+from tinygrad_mmb.ops.writing import Overwrite
 
 __all__ = [
     "Generator", "bernoulli", "default_generator", "initial_seed", "manual_seed", "multinomial",
@@ -137,7 +138,8 @@ def _only_floats(dtype: DType, name: str) -> DType:
 
 
 def rand(
-    *size: Any,
+    size: Any,
+    *more: Any,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
@@ -145,12 +147,13 @@ def rand(
 ) -> Tensor:
     """Numbers evenly from [0, 1)."""
     wanted = _only_floats(float_dtype(dtype), "rand")
-    drawn = _source(generator).uniform(shape_of(size, "rand"), dtype=wanted)
+    drawn = _source(generator).uniform(shape_of((size, *more), "rand"), dtype=wanted)
     return finished(drawn, device, requires_grad)
 
 
 def randn(
-    *size: Any,
+    size: Any,
+    *more: Any,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
@@ -158,7 +161,7 @@ def randn(
 ) -> Tensor:
     """Normally distributed numbers, mean 0, variance 1."""
     wanted = _only_floats(float_dtype(dtype), "normal_kernel_cpu")
-    drawn = _source(generator).normal(shape_of(size, "randn"), dtype=wanted)
+    drawn = _source(generator).normal(shape_of((size, *more), "randn"), dtype=wanted)
     return finished(drawn, device, requires_grad)
 
 
@@ -304,7 +307,7 @@ def normal(
 
 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with probability input[i], else 0. A constant: no gradient flows to the probabilities.
+    """1 with probability input[i], else 0. The gradient of the probabilities is 0.
 
     Raises: RuntimeError for probabilities outside [0, 1].
     """
@@ -313,7 +316,8 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     if p.size and not bool(((p >= 0) & (p <= 1)).all()):
         raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
     drawn = _source(generator).uniform(p.shape)
-    return wrap(namespace(p).asarray(drawn < p).astype(p.dtype))
+    y = namespace(p).asarray(drawn < p).astype(p.dtype)
+    return Overwrite.apply(input, y)
 
 
 def multinomial(

@@ -20,6 +20,34 @@ __all__ = [
 ]  # fmt: skip
 
 
+def empty_in_layout_of(x: Array, dtype: DType | None = None) -> Array:
+    """New memory without gaps for the shape of x, its dimensions in the same order as in x.
+
+    PyTorch's rule, which decides whether a later reshape is a view: larger strides outside; a
+    stride of 0 (after expand) tells nothing, so that dimension stays where it stands.
+    """
+    xp = namespace(x)
+    dtype = x.dtype if dtype is None else dtype
+    if x.flags.c_contiguous:
+        return xp.empty(x.shape, dtype)
+    order = list(range(x.ndim))[::-1]  # innermost first
+    for i in range(1, x.ndim):
+        inner = i
+        for outer in range(i - 1, -1, -1):
+            a, b = order[outer], order[inner]  # a is further inside
+            s, t = x.strides[a], x.strides[b]
+            if s == 0 or t == 0:
+                continue
+            if s > t or (s == t and x.shape[a] > x.shape[b]):
+                order[outer], order[inner] = b, a
+                inner = outer
+            else:
+                break
+    dims = order[::-1]
+    memory = xp.empty([x.shape[d] for d in dims], dtype)
+    return memory.transpose([dims.index(d) for d in range(x.ndim)])
+
+
 class SumTo(Function):
     """y = x summed over what broadcasting from `shape` had repeated: the opposite of Expand."""
 
@@ -48,7 +76,11 @@ class To(Function):
 
     @staticmethod
     def forward(x: Array, dtype: DType) -> Array:
-        return x.astype(dtype)
+        if x.flags.c_contiguous:
+            return x.astype(dtype)
+        y = empty_in_layout_of(x, dtype)
+        y[...] = x
+        return y
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
@@ -80,11 +112,15 @@ class ToDevice(Function):
 
 
 class Clone(Function):
-    """y = x in memory of its own; `order` is NumPy's: "K" keeps the layout, "C" is contiguous."""
+    """y = x in memory of its own; `order` is "K" to keep the layout, "C" to be contiguous."""
 
     @staticmethod
     def forward(x: Array, order: str) -> Array:
-        return namespace(x).array(x, order=order)
+        if order == "C" or x.flags.c_contiguous:
+            return namespace(x).array(x, order="C")
+        y = empty_in_layout_of(x)
+        y[...] = x
+        return y
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
@@ -119,7 +155,7 @@ class Flip(Function):
 
     @staticmethod
     def forward(x: Array, dims: tuple[int, ...]) -> Array:
-        y = namespace(x).empty_like(x)
+        y = empty_in_layout_of(x)
         y[...] = namespace(x).flip(x, dims)
         return y
 
@@ -243,7 +279,11 @@ def zeros_of(like: X, shape: tuple[int, ...]) -> X:
 
 def to(x: X, dtype: DType) -> X:
     """x in another dtype; x itself if it has it. Tensor.to takes devices too."""
-    return x if x.dtype == dtype else To.apply(x, dtype)
+    if x.dtype == dtype:
+        return x
+    if isinstance(x, Tensor) and dtype.kind != "f":
+        return wrap(To.forward(x.array, dtype))  # nothing to record: no gradient comes back
+    return To.apply(x, dtype)
 
 
 def to_device(x: X, device: Any) -> X:
@@ -274,9 +314,9 @@ def alias(x: X) -> X:
 
 
 @method
-def flip(x: X, *dims: Any) -> X:
+def flip(x: X, dims: Any, *more: Any) -> X:
     """Reversed along `dims`, in memory of its own."""
-    listed = sizes_of(dims, "dims")
+    listed = sizes_of((dims, *more), "dims")
     checked = [dim_of(d, x.ndim) for d in listed]
     for d in checked:
         if checked.count(d) > 1:
@@ -303,14 +343,15 @@ def roll(x: X, shifts: Any, dims: Any = None) -> X:
         raise RuntimeError(
             f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}"
         )
-    checked = tuple([dim_of(d, x.ndim) for d in along])
-    return Roll.apply(x, by, checked if x.ndim else ()) if x.ndim else clone(x)
+    if not x.ndim:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    return Roll.apply(x, by, tuple([dim_of(d, x.ndim) for d in along]))
 
 
 @method
-def repeat(x: X, *repeats: Any) -> X:
+def repeat(x: X, repeats: Any, *more: Any) -> X:
     """x laid side by side, repeats[i] times along dimension i; more repeats make new dimensions."""
-    times = sizes_of(repeats, "repeats")
+    times = sizes_of((repeats, *more), "repeats")
     if len(times) < x.ndim:
         raise RuntimeError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
@@ -322,9 +363,9 @@ def repeat(x: X, *repeats: Any) -> X:
 
 
 @method
-def tile(x: X, *dims: Any) -> X:
+def tile(x: X, dims: Any, *more: Any) -> X:
     """As `repeat`; missing leading repeats are 1."""
-    times = sizes_of(dims, "dims")
+    times = sizes_of((dims, *more), "dims")
     return repeat(x, (*(1,) * (x.ndim - len(times)), *times))
 
 

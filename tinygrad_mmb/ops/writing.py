@@ -9,6 +9,7 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.inplace import Step, replay
 from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.ops.rearranging import empty_in_layout_of
 
 __all__ = ["LaidOut", "Overwrite", "Replaced"]
 
@@ -18,7 +19,7 @@ class Overwrite(Function):
 
     @staticmethod
     def forward(x: Array, source: Any) -> Array:
-        y = namespace(x).empty_like(x)
+        y = empty_in_layout_of(x)
         y[...] = source
         return y
 
