@@ -18,6 +18,7 @@ from tinygrad_mmb.data import (
     Subset,
     SubsetRandomSampler,
     TensorDataset,
+    toy,
 )
 
 
@@ -376,3 +377,28 @@ def test_a_seed_goes_with_shuffle_only():
 def test_pinning_memory_is_warned_of():
     with pytest.warns(UserWarning, match="pin_memory has no effect"):
         DataLoader([1], pin_memory=True)
+
+
+def test_what_a_loader_was_made_of_stays():
+    loader = DataLoader([1, 2])
+    with pytest.raises(ValueError, match="batch_size attribute should not be set after DataLoader"):
+        loader.batch_size = 2
+
+
+def test_the_five_line_training_loop_learns():
+    """TR01: the loop of deck 004, on two clouds of points."""
+    tm = tinygrad_mmb
+    model = tm.nn.Sequential(tm.nn.Linear(2, 8), tm.nn.Tanh(), tm.nn.Linear(8, 2))
+    loss_fn = tm.nn.CrossEntropyLoss()
+    optimizer = tm.optim.Adam(model.parameters(), lr=0.05)
+    dataset = toy.Gauss(200, generator=generator())
+    first = last = None
+    for _ in range(5):
+        for x, t in DataLoader(dataset, batch_size=20, shuffle=True):
+            optimizer.zero_grad()
+            y = model(x)
+            loss = loss_fn(y, t)
+            loss.backward()
+            optimizer.step()
+            first, last = first or loss.item(), loss.item()
+    assert last < 0.1 < first

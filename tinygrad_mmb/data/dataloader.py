@@ -13,6 +13,8 @@ from tinygrad_mmb.data.dataset import Subset, TensorDataset
 from tinygrad_mmb.data.samplers import BatchSampler, RandomSampler, SequentialSampler
 from tinygrad_mmb.ops.random import Generator
 
+FIXED = ("dataset", "batch_size", "sampler", "batch_sampler", "drop_last")
+
 
 class DataLoader:
     """Batches of `dataset`; a pass over the loader is an epoch.
@@ -85,6 +87,15 @@ class DataLoader:
         self._position = 0  # batches of this epoch that have been handed out
         self._begun = False  # whether a pass over this epoch was begun here
         self._pass: object = None  # the pass that moves the position: the latest
+        self._made = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in FIXED and "_made" in vars(self):
+            raise ValueError(
+                f"{name} attribute should not be set after {type(self).__name__} is initialized; "
+                "make a new loader"
+            )
+        super().__setattr__(name, value)
 
     @property
     def epoch(self) -> int:
