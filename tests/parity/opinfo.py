@@ -7,6 +7,7 @@ answers, we raise) and WRONG (another number, dtype or shape, or an answer where
 from __future__ import annotations
 
 import argparse
+import re
 import traceback
 import warnings
 from collections import Counter
@@ -19,12 +20,22 @@ import torch
 from torch.testing._internal.common_methods_invocations import op_db
 
 import tinygrad_mmb as tm
+from tinygrad_mmb.nn import functional as F
 
 DTYPES = {
     torch.float64: tm.float64, torch.float32: tm.float32, torch.float16: tm.float16,
     torch.int64: tm.int64, torch.int32: tm.int32, torch.int16: tm.int16, torch.int8: tm.int8,
     torch.uint8: tm.uint8, torch.bool: tm.bool,
 }  # fmt: skip
+# PyTorch's samples of these do not come in the order of the public arguments.
+ADAPTED: dict[str, Callable[..., Any]] = {
+    "where": lambda x, condition, other: tm.where(condition, x, other),
+    "einsum": lambda operands, equation: tm.einsum(equation, *operands),
+    "nn.functional.embedding": lambda weight, x, **k: F.embedding(x, weight, **k),
+    "T": lambda x: x.T,
+    "mT": lambda x: x.mT,
+}
+RANDOM = re.compile(r"^(rand|empty|normal|bernoulli|multinomial)|dropout")
 TOLERANCE = {np.float64: 1e-7, np.float32: 2e-4, np.float16: 2e-2}
 
 
@@ -44,10 +55,12 @@ class Report:
 
 def ours(name: str) -> Callable[..., Any] | None:
     """Our function of PyTorch's name: a function of the package, else a method of Tensor."""
+    if name in ADAPTED:
+        return ADAPTED[name]
     target: Any = tm
     for part in name.split("."):
         target = getattr(target, part, None)
-        if target is None:
+        if not callable(target) and part == name.split(".")[-1]:
             return getattr(tm.Tensor, name, None)
     return target
 
@@ -93,7 +106,11 @@ def variables(value: Any) -> Iterator[Any]:
 
 
 def array_of(value: Any) -> np.ndarray:
-    return np.asarray(value.detach().numpy() if hasattr(value, "detach") else value)
+    return np.asarray(
+        value.detach().numpy(force=True)
+        if isinstance(value, torch.Tensor)
+        else getattr(value, "array", value)
+    )
 
 
 def difference(expected: Any, got: Any, scale: float = 1.0) -> str | None:
@@ -133,22 +150,42 @@ def describe(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     return f"{name}({', '.join([*map(short, args), *named])})"
 
 
-def run(report: Report, op: Any, f: Callable[..., Any], args: Any, kwargs: Any) -> None:
-    """One sample, forward and, where PyTorch differentiates, backward."""
-    text = describe(op.name, args, kwargs)
+def zeroed(t: Any) -> Any:
+    return torch.zeros_like(t) if isinstance(t, torch.Tensor) else tm.zeros_like(t.detach())
+
+
+def place_of(e: Exception) -> str:
+    """The line of ours that raised."""
+    where = traceback.extract_tb(e.__traceback__)[-1]
+    return f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
+
+
+def run(report: Report, op: Any, f: Callable[..., Any], g: Callable[..., Any], sample: Any,
+        second: bool, inplace: bool = False) -> None:  # fmt: skip
+    """One sample, by PyTorch's `f` and our `g`: forward, backward and second order."""
+    args, kwargs = (sample.input, *sample.args), sample.kwargs
+    text = describe(op.name + "_" * inplace, args, kwargs)
     try:
-        expected = op.op(*args, **kwargs)
+        our_args, our_kwargs = converted(args), converted(kwargs)
+    except NotImplementedError:
+        return
+    if inplace:
+        if not isinstance(args[0], torch.Tensor):
+            return
+        args = (args[0].detach().clone().requires_grad_(args[0].requires_grad), *args[1:])
+        our_args = (converted(args[0]), *our_args[1:])
+    xs, our_xs = list(variables([args, kwargs])), list(variables([our_args, our_kwargs]))
+    try:
+        expected = f(args[0].clone() if inplace else args[0], *args[1:], **kwargs)
         refusal = None
     except Exception as e:
         expected, refusal = None, e
     try:
-        our_args, our_kwargs = converted(args), converted(kwargs)
-        got = f(*our_args, **our_kwargs)
+        got = g(our_args[0].clone() if inplace else our_args[0], *our_args[1:], **our_kwargs)
     except Exception as e:
         if refusal is None:
-            where = traceback.extract_tb(e.__traceback__)[-1]
-            line = f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
-            report.add("refused", f"{text}: {type(e).__name__}: {str(e)[:150]} [{line}]")
+            why = f"{type(e).__name__}: {str(e)[:150]} [{place_of(e)}]"
+            report.add("refused", f"{text}: {why}")
         elif isinstance(e, type(refusal)) or isinstance(refusal, type(e)):
             report.add("passed")
         else:
@@ -159,54 +196,125 @@ def run(report: Report, op: Any, f: Callable[..., Any], args: Any, kwargs: Any) 
         message = str(refusal).split("\n")[0][:150]
         report.add("WRONG", f"{text}: accepted; PyTorch: {type(refusal).__name__}: {message}")
         return
-    wrong = difference(expected, got)
-    if wrong:
+    if RANDOM.search(op.name) or kwargs.get(
+        "dropout_p"
+    ):  # other numbers, of the same shape and dtype
+        expected, got = [zeroed(e) for e in flat(expected)], [zeroed(g) for g in flat(got)]
+        xs = []
+    if wrong := difference(expected, got):
         report.add("WRONG", f"{text}: {wrong}")
         return
     pairs = [(e, g) for e, g in zip(flat(expected), flat(got)) if isinstance(e, torch.Tensor)]
+    if any(not isinstance(g, tm.Tensor) for _, g in pairs):
+        report.add("WRONG", f"{text}: no Tensor")
+        return
     if [e.requires_grad for e, _ in pairs] != [g.requires_grad for _, g in pairs]:
         report.add("WRONG", f"{text}: requires_grad differs")
         return
     pairs = [(e, g) for e, g in pairs if e.requires_grad]
-    xs, our_xs = list(variables([args, kwargs])), list(variables([our_args, our_kwargs]))
     if pairs and xs:
-        torch.manual_seed(0)
-        us = [torch.randn(e.shape, dtype=torch.float64).to(e.dtype) for e, _ in pairs]
-        expected_gs = torch.autograd.grad([e for e, _ in pairs], xs, us, allow_unused=True)
-        try:
-            gs = tm.autograd.grad([g for _, g in pairs], our_xs, [converted(u) for u in us],
-                                  allow_unused=True)  # fmt: skip
-        except Exception as e:
-            where = traceback.extract_tb(e.__traceback__)[-1]
-            line = f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
-            report.add("refused", f"gradient of {text}: {type(e).__name__}: {str(e)[:150]} [{line}]")
-            return
-        wrong = difference(list(expected_gs), list(gs), 10.0)
-        if wrong:
-            report.add("WRONG", f"gradient of {text}: {wrong}")
+        outcome = gradients_differ(pairs, xs, our_xs, second)
+        if outcome is not None:
+            report.add(outcome[0], f"{outcome[1]} of {text}: {outcome[2]}")
             return
     report.add("passed")
 
 
-def check(op: Any, dtypes: list[torch.dtype]) -> Report:
-    """All samples and error inputs of one entry of PyTorch's database."""
+def cotangent(e: torch.Tensor) -> torch.Tensor:
+    return torch.randn(e.shape, dtype=torch.float64).to(e.dtype)
+
+
+def gradients_differ(
+    pairs: list[Any], xs: list[Any], our_xs: list[Any], second: bool
+) -> tuple[str, str, str] | None:
+    """(outcome, which gradient, how it differs), or None where they agree."""
+    torch.manual_seed(0)
+    us = [cotangent(e).requires_grad_(second) for e, _ in pairs]
+    our_us = [converted(u) for u in us]
+    try:
+        expected = torch.autograd.grad([e for e, _ in pairs], xs, us, allow_unused=True,
+                                       create_graph=second)  # fmt: skip
+        refusal = None
+    except Exception as e:
+        expected, refusal = (), e
+    try:
+        got = tm.autograd.grad([g for _, g in pairs], our_xs, our_us, allow_unused=True,
+                               create_graph=second)  # fmt: skip
+    except Exception as e:
+        if refusal is not None:
+            return None
+        return "refused", "gradient", f"{type(e).__name__}: {str(e)[:150]} [{place_of(e)}]"
+    if refusal is not None:
+        return "WRONG", "gradient", f"accepted; PyTorch: {str(refusal)[:100]}"
+    if wrong := difference(list(expected), list(got), 10.0):
+        return "WRONG", "gradient", wrong
+    if not second:
+        return None
+    both = [(e, g) for e, g in zip(expected, got) if e is not None and e.requires_grad]
+    ours_too = [(e, g) for e, g in both if g.requires_grad]
+    if not both:
+        return None
+    vs = [cotangent(e) for e, _ in both]
+    try:
+        expected = torch.autograd.grad([e for e, _ in both], [*xs, *us], vs, allow_unused=True)
+    except RuntimeError:
+        return None  # PyTorch has no second derivative here
+    try:
+        kept = [(g, converted(v)) for (_, g), v in zip(both, vs) if g.requires_grad]
+        got = (
+            tm.autograd.grad([g for g, _ in kept], [*our_xs, *our_us], [v for _, v in kept],
+                             allow_unused=True) if ours_too else [None] * len(expected)
+        )  # fmt: skip
+    except Exception as e:
+        why = f"{type(e).__name__}: {str(e)[:150]} [{place_of(e)}]"
+        return "refused", "second derivative", why
+    zero = [torch.zeros_like(x) if e is None else e for e, x in zip(expected, [*xs, *us])]
+    filled = [tm.from_numpy(np.zeros(x.shape, str(x.dtype)[6:])) if g is None else g
+              for g, x in zip(got, [*xs, *us])]  # fmt: skip
+    if wrong := difference(zero, filled, 100.0):
+        return "WRONG", "second derivative", wrong
+    return None
+
+
+def check(op: Any, dtypes: list[torch.dtype], second: bool = False) -> Report:
+    """All samples and error inputs of one entry of PyTorch's database, in all its variants."""
     name = f"{op.name}.{op.variant_test_name}" if op.variant_test_name else op.name
     report = Report(name)
-    f = ours(op.name)
-    if f is None:
+    variants = []  # (PyTorch's, ours, writes into its first argument)
+    function = ours(op.name)
+    if function is None:
         report.add("absent")
         return report
+    variants.append((op.op, function, False))
+    if (
+        op.name not in ADAPTED
+        and op.method_variant is not None
+        and op.method_variant.__name__ == op.name
+    ):
+        method = getattr(tm.Tensor, op.name, None)
+        if method is None:
+            report.add("absent", f"Tensor.{op.name}")
+        else:
+            variants.append((op.method_variant, method, False))
+    if op.inplace_variant is not None and op.inplace_variant.__name__ == op.name + "_":
+        method = getattr(tm.Tensor, op.name + "_", None)
+        if method is None:
+            report.add("absent", f"Tensor.{op.name}_")
+        else:
+            variants.append((op.inplace_variant, method, True))
     for dtype in dtypes:
         if not op.supports_dtype(dtype, "cpu"):
             continue
         torch.manual_seed(0)
-        differentiable = op.supports_autograd and dtype in (torch.float64, torch.float32)
-        for sample in op.sample_inputs("cpu", dtype, requires_grad=differentiable):
-            run(report, op, f, (sample.input, *sample.args), sample.kwargs)
+        grad = op.supports_autograd and dtype in (torch.float64, torch.float32)
+        samples = list(op.sample_inputs("cpu", dtype, requires_grad=grad))
+        for f, g, inplace in variants:
+            for sample in samples:
+                twice = second and dtype == torch.float64 and op.supports_gradgrad
+                run(report, op, f, g, sample, twice, inplace)
     if op.error_inputs_func is not None:
         for error in op.error_inputs("cpu"):
-            sample = error.sample_input
-            run(report, op, f, (sample.input, *sample.args), sample.kwargs)
+            run(report, op, op.op, function, error.sample_input, False)
     return report
 
 
@@ -215,6 +323,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="PyTorch's names, as sum or nn.functional.relu")
     parser.add_argument("--dtypes", default="float64,float32,int64,bool,uint8,float16,int32")
     parser.add_argument("--examples", type=int, default=6, help="of each op, how many to print")
+    parser.add_argument("--second", action="store_true", help="second derivatives too")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     dtypes = [getattr(torch, d) for d in options.dtypes.split(",")]
@@ -222,8 +331,8 @@ def main() -> None:
     for op in op_db:
         if options.names and op.name not in options.names:
             continue
-        report = check(op, dtypes)
-        if not options.names and report.counts["absent"]:
+        report = check(op, dtypes, options.second)
+        if not options.names and set(report.counts) == {"absent"}:
             continue
         total += report.counts
         print(f"{report.name:40} {dict(report.counts)}", flush=True)
