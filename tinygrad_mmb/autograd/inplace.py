@@ -280,7 +280,7 @@ def refuse_unrecordable(x: Tensor) -> None:
                 "a view of a leaf Variable that requires grad is being used in an in-place "
                 "operation. Update parameters under no_grad(); elsewhere write out of place."
             )
-    if x._requires_grad and x.is_leaf:
+    if x._requires_grad and x._grad_fn is None:  # also a view not asked since its base changed
         raise RuntimeError(
             "a leaf Variable that requires grad is being used in an in-place operation. Update "
             "parameters under no_grad(); elsewhere write out of place, as in x = x * 2."
@@ -302,13 +302,10 @@ def refuse_overlap(target: Array, source: Array, same_place_is_fine: bool = True
     if not xp.may_share_memory(target, source):
         return
     same_place = address(target) == address(source)
-    if (
-        same_place
-        and same_place_is_fine
-        and target.shape == source.shape
-        and target.strides == source.strides
-    ):
-        return
+    if same_place and same_place_is_fine and target.shape == source.shape:
+        pairs = zip(target.shape, target.strides, source.strides, strict=True)
+        if all(s == t for n, s, t in pairs if n > 1):
+            return
     if is_dense(target) and is_dense(source):
         raise RuntimeError(
             "unsupported operation: some elements of the input tensor and the written-to tensor "
@@ -375,7 +372,8 @@ def fill(x: Tensor, value: Any) -> Tensor:
             f"fill_: a value that requires a gradient into a tensor of dtype {x.dtype}, which "
             "carries none. Use value.detach()."
         )
-    refuse_repetition(x.array)
+    if isinstance(value, tensors.Tensor) or is_recorded(x, []):
+        refuse_repetition(x.array)
     return overwrite(x, value)
 
 
@@ -431,17 +429,28 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         value = scalar(value, x.dtype)
     parsed = ops.parse_index(index, x.shape)
     part = x
-    if parsed.basic is not None or not parsed.advanced:
-        part = ops.GetItem.apply(x, parsed.basic or (...,))
+    if parsed.basic is not None and not covers(parsed.basic, x.shape):
+        part = ops.GetItem.apply(x, parsed.basic)
     if not parsed.advanced:
         _set_view(part, value)
     else:
         _set_places(part, parsed.advanced, value)
 
 
+def covers(index: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
+    """Whether an index of slices selects all there is, as x[:] does: then x itself is written to."""
+    for i, n in zip(index, shape, strict=False):
+        if not isinstance(i, slice) and i is not Ellipsis:
+            return False
+        if isinstance(i, slice) and i.indices(n) != (0, n, 1):
+            return False
+    return None not in index
+
+
 def _set_view(part: Tensor, value: Any) -> None:
     """part[...] = value"""
     if not isinstance(value, tensors.Tensor) or (value.shape != part.shape and not value.ndim):
+        refuse_repetition(part.array)
         fill(part, value)
         return
     if value.shape != part.shape:
@@ -459,8 +468,17 @@ def _without_leading_ones(value: Tensor) -> Tensor:
     return ops.reshape(value, value.shape[ones:]) if ones else value
 
 
+def _fits(value: Tensor, dtype: DType) -> bool:
+    """Whether one number may be cast on its way into a mask: the float must not be lost on ints."""
+    return dtype.kind == "f" or (value.dtype.kind in "biu" and value.dtype == dtype)
+
+
 def _set_places(part: Tensor, indices: tuple[Any, ...], value: Any) -> None:
     """part[indices] = value, where indices are lists, integer tensors or masks"""
+    masks = [i for i in indices if i is not None]
+    if isinstance(value, tensors.Tensor) and value.array.size == 1:
+        if len(masks) == 1 and masks[0].dtype.kind == "b" and _fits(value, part.dtype):
+            value = ops.to(value, part.dtype)
     if isinstance(value, tensors.Tensor) and value.dtype != part.dtype:
         raise RuntimeError(
             "Index put requires the source and destination dtypes match, got "
@@ -472,8 +490,8 @@ def _set_places(part: Tensor, indices: tuple[Any, ...], value: Any) -> None:
     refuse_repetition(part.array)
     others = [value, *indices]
     for y in others:
-        if isinstance(y, tensors.Tensor) and namespace(y.array).may_share_memory(
-            y.array, part.array
+        if isinstance(y, tensors.Tensor) and (
+            y is part or namespace(y.array).may_share_memory(y.array, part.array)
         ):
             raise RuntimeError(
                 "unsupported operation: some elements of the input tensor and the written-to "

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinygrad_mmb import ops  # the module, used inside methods only: the one import pointing right
-from tinygrad_mmb.autograd import engine, inplace
+from tinygrad_mmb.autograd import engine, inplace, printing
 from tinygrad_mmb.autograd.conversions import Conversions
 from tinygrad_mmb.autograd.interchange import Interchange
 from tinygrad_mmb.autograd.legacy_methods import Methods as Legacy
@@ -216,9 +216,7 @@ class Tensor(Methods, Interchange, Conversions, Legacy):
         return iter(ops.unbind(self, 0))
 
     def __repr__(self) -> str:
-        numbers = repr(self.array).replace("array(", "").split(", dtype")[0].rstrip(")")
-        made = f", grad_fn=<{self.grad_fn.name()}>" if self.grad_fn is not None else ", requires_grad=True" if self._requires_grad else ""
-        return f"tensor({numbers}, dtype={self.dtype}{made})"
+        return printing.text(self)
 
     # Operators: a * b is ops.mul(a, b), a += b writes a + b into a.
     # fmt: off

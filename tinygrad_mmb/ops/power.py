@@ -35,7 +35,8 @@ class Pow(Binary):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         (a, b), need_b = inputs, ctx.needs_input_grad[1]
-        ctx.save_for_backward(a, b, output if need_b else None)
+        # Saved with every exponent that is a Tensor, as in PyTorch: writing over y is then refused.
+        ctx.save_for_backward(a, b, output if need_b or hasattr(b, "dtype") else None)
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
