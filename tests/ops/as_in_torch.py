@@ -1,4 +1,4 @@
-"""One call in PyTorch and here: the same values, dtypes, shapes and gradients, or the same error."""
+"""One call in PyTorch and here: same values, dtypes, shapes and gradients, or the same error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def same_as_torch(f: Callable[..., Any], *arrays: Any) -> None:
 
 def outcome(module: Any, make: Any, f: Any, arrays: Any) -> tuple[Any, list[Any]]:
     inputs = [make(a.copy()) for a in arrays]
-    inputs = [x.requires_grad_() if a.dtype.kind == "f" else x for a, x in zip(arrays, inputs)]
+    inputs = [
+        x.requires_grad_() if a.dtype.kind == "f" else x
+        for a, x in zip(arrays, inputs, strict=True)
+    ]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # both warn about degrees of freedom, in other words

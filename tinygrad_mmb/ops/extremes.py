@@ -82,8 +82,7 @@ class OneExtreme(Function):
     def backward(ctx: Any, g: Any) -> Any:
         x, y = ctx.saved_tensors
         reached = ops.logical_or(ops.eq(x, y), ops.logical_and(ops.isnan(x), ops.isnan(y)))
-        reached = ops.to(reached, x.dtype)
-        return reached * (g / ops.sum(reached))
+        return ops.where(reached, g / ops.sum(ops.to(reached, x.dtype)), 0.0)
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -283,7 +282,7 @@ def checked_dim(name: str, x: Any, dim: Any, keepdim: Any) -> int | None:
     """The dimension to search, or None for all."""
     require_tensor(name, x)
     require_bool(name, keepdim)
-    if x.dtype.kind == "b":
+    if x.dtype.kind == "b" and (dim is None or isinstance(dim, int)):
         raise RuntimeError(f"{name}(): does not support bool input. Convert: x.int().")
     if dim is not None:
         dim = dim_of(dim, x.ndim)

@@ -125,7 +125,9 @@ def softmax(x: X, dim: int, dtype: DType | None = None) -> X:
 
     Raises: NotImplementedError for integers and bools without a floating-point `dtype`.
     """
-    return Softmax.apply(as_floating("softmax", x, dtype), dim_of(dim, x.ndim))
+    require_tensor("softmax", x)
+    dim = dim_of(dim, x.ndim)
+    return Softmax.apply(as_floating("softmax", x, dtype), dim)
 
 
 @method
@@ -134,12 +136,13 @@ def log_softmax(x: X, dim: int, dtype: DType | None = None) -> X:
 
     Raises: NotImplementedError for integers and bools without a floating-point `dtype`.
     """
-    return LogSoftmax.apply(as_floating("log_softmax", x, dtype), dim_of(dim, x.ndim))
+    require_tensor("log_softmax", x)
+    dim = dim_of(dim, x.ndim)
+    return LogSoftmax.apply(as_floating("log_softmax", x, dtype), dim)
 
 
 def as_floating(name: str, x: Any, dtype: DType | None) -> Any:
     """Cast x to `dtype`, which must be a floating-point one."""
-    require_tensor(name, x)
     found = x.dtype if dtype is None else as_dtype(dtype)
     if found.kind != "f":
         raise NotImplementedError(

@@ -10,39 +10,68 @@ from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, as_array, int64, namespace
 from tinygrad_mmb.ops.extremes import ValuesIndices
-from tinygrad_mmb.ops.gathering import AddAlong
-from tinygrad_mmb.ops.reduction import require_tensor
+from tinygrad_mmb.ops.gathering import AddAlong, array_of
+from tinygrad_mmb.ops.reduction import require_bool, require_tensor
+from tinygrad_mmb.ops.unstable_order import first_k
 from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["argsort", "sort", "topk"]
 
+LARGEST_EXACT = 1_000_000  # more elements in rows with equal ones: the first are taken, fast
+
 
 class Sort(Function):
-    """(values, indices) of the first k in order along a dimension.   g goes where they were."""
+    """(values, indices) in order along a dimension.   g goes where the values came from."""
 
     @staticmethod
-    def forward(x: Array, k: int, dim: int, descending: bool) -> tuple[Array, Array]:
+    def forward(x: Array, dim: int, descending: bool) -> tuple[Array, Array]:
         if not x.ndim:
             return x.copy(), as_array(0, int64)
-        indices = order(x, dim, descending)[(slice(None),) * dim + (slice(k),)]
+        indices = order(x, dim, descending)
         return namespace(x).take_along_axis(x, indices, axis=dim), indices
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        x, _, ctx.dim, _ = inputs
-        indices = output[1]
-        ctx.shape = x.shape
-        ctx.indices = indices.array if isinstance(indices, Tensor) else indices
+        x, ctx.dim, _ = inputs
+        ctx.shape, ctx.indices = x.shape, array_of(output[1])
 
     @staticmethod
     def backward(ctx: Any, g: Any, _: Any) -> Any:
-        return AddAlong.apply(g, ctx.shape, ctx.dim, ctx.indices, True), None, None, None
+        return AddAlong.apply(g, ctx.shape, ctx.dim, ctx.indices, True), None, None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
-        yield rng.standard_normal((n, 3)), 3, 1, False
-        yield rng.standard_normal((3, n)).T, 2, 0, True
-        yield rng.standard_normal(()), 1, 0, False
+        yield rng.standard_normal((n, 3)), 1, False
+        yield rng.standard_normal((3, n)).T, 0, True
+        yield rng.standard_normal(()), 0, False
+
+
+class TopK(Function):
+    """(values, indices) of the k largest or smallest along a dimension.   g goes where they were."""
+
+    @staticmethod
+    def forward(x: Array, k: int, dim: int, largest: bool, in_order: bool) -> tuple[Array, Array]:
+        if not x.ndim:
+            return x.copy(), as_array(0, int64)
+        indices = first_of_order(x, k, dim, largest, in_order)
+        return namespace(x).take_along_axis(x, indices, axis=dim), indices
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, _, ctx.dim, _, _ = inputs
+        ctx.shape, ctx.indices = x.shape, array_of(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, g: Any, _: Any) -> Any:
+        gx = AddAlong.apply(g, ctx.shape, ctx.dim, ctx.indices, True)
+        return gx, None, None, None, None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, 3)), 2, 1, True, True
+        yield rng.standard_normal((3, n)).T, 2, 0, False, True
+        yield rng.standard_normal((n, 3)), 2, 1, True, False
+        yield rng.standard_normal(()), 1, 0, True, True
 
 
 class Argsort(Function):
@@ -67,6 +96,26 @@ def order(x: Array, dim: int, descending: bool) -> Array:
     return (x.shape[dim] - 1 - found).astype(int64, copy=False)
 
 
+def first_of_order(x: Array, k: int, dim: int, largest: bool, in_order: bool) -> Array:
+    """The indices of the first k in order; where equal ones compete, those that PyTorch takes."""
+    xp = namespace(x)
+    found = xp.moveaxis(order(x, dim, largest), dim, -1)
+    values = xp.take_along_axis(xp.moveaxis(x, dim, -1), found, axis=-1)
+    nan = values != values
+    steps = (values[..., 1:] != values[..., :-1]) & ~(nan[..., 1:] & nan[..., :-1])
+    undecided = ~steps[..., :k].all(axis=-1)
+    indices = xp.ascontiguousarray(found[..., :k])
+    if not in_order:
+        undecided |= True  # PyTorch leaves them as its partial sort does
+    if k and undecided.any() and undecided.sum() * x.shape[dim] <= LARGEST_EXACT:
+        for row in xp.argwhere(undecided):
+            at = tuple([int(i) for i in row])
+            ranks = xp.empty(x.shape[dim], int64)
+            ranks[found[at]] = xp.concatenate(([0], xp.cumsum(steps[at])))
+            indices[at] = as_array(first_k(ranks.tolist(), k, in_order), int64)
+    return xp.moveaxis(indices, -1, dim)
+
+
 def checked(name: str, x: Any, dim: Any, descending: Any) -> int:
     """The dimension to sort, checked."""
     require_tensor(name, x)
@@ -81,7 +130,7 @@ def sort(
 ) -> ValuesIndices:
     """(values, indices) in order along `dim`. Always stable: equal ones keep their order."""
     dim = checked("sort", x, dim, descending)
-    return ValuesIndices(*Sort.apply(x, x.shape[dim] if x.ndim else 1, dim, descending))
+    return ValuesIndices(*Sort.apply(x, dim, descending))
 
 
 @method
@@ -92,12 +141,13 @@ def argsort(x: X, dim: int = -1, descending: bool = False, *, stable: bool = Fal
 
 @method
 def topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesIndices:
-    """(values, indices) of the k largest (or smallest) along `dim`, in order.
+    """(values, indices) of the k largest (or smallest) along `dim`, in order if `sorted`.
 
-    Of equal ones the first are taken; which of them PyTorch takes is not specified.
+    Of equal ones those are taken that PyTorch takes, which are not the first (unstable_order.py).
     Raises: RuntimeError if there are not k of them, and for bool.
     """
     dim = checked("topk", x, dim, largest)
+    require_bool("topk", sorted, "sorted")
     k = integer(k)
     size = x.shape[dim] if x.ndim else 1
     if not 0 <= k <= size:
@@ -107,7 +157,7 @@ def topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = Tru
         )
     if x.dtype.kind == "b":
         raise RuntimeError("topk does not support bool. Convert first: x.to(uint8).")
-    return ValuesIndices(*Sort.apply(x, k, dim, largest))
+    return ValuesIndices(*TopK.apply(x, k, dim, largest, sorted))
 
 
 def integer(k: Any) -> int:

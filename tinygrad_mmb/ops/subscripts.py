@@ -6,7 +6,7 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
-__all__: list[str] = []
+__all__ = ["Labels", "name_ellipsis", "output_labels", "read_arguments", "require_sizes"]
 
 # A label is a number: a letter's place here, or 52 and up for the dimensions under an Ellipsis.
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
