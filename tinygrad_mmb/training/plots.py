@@ -9,7 +9,7 @@ deficiencies can tell apart.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +147,7 @@ def plot_misclassified(
     order = np.argsort(-confidence, kind="stable")[:most]
     columns = min(8, max(4, len(order)))
     rows = max(1, math.ceil(len(order) / columns))
-    figure = new_figure(1.35 * columns, 1.75 * rows + 0.6)
+    figure = new_figure(1.35 * columns, 1.55 * rows + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
@@ -170,6 +170,19 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a picture whole or not at all. It holds no versions: equal runs give equal files."""
     options: dict[str, Any] = {"format": "png", "metadata": {"Software": None}}
     atomic.write_with(path, lambda temporary: figure.savefig(temporary, **options))
+
+
+def picture(path: Path, width: float, height: float, draw: Callable[[Figure], object]) -> None:
+    """Let `draw` fill a figure, write it to `path` and say so; without matplotlib say how to get it."""
+    try:
+        figure = new_figure(width, height)
+    except MissingPlots as error:
+        print(f"no picture: {error}")
+        return
+    draw(figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_figure(figure, path)
+    print(f"picture: {path}")
 
 
 def text_curves(history: Sequence[Row], width: int = 60, height: int = 10) -> str:

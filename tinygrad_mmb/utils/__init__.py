@@ -1,1 +1,3 @@
-"""PyTorch's paths to what lives elsewhere: `utils.data` is `data`."""
+"""PyTorch's path to the data package: tinygrad_mmb.utils.data."""
+
+from tinygrad_mmb.utils import data as data
