@@ -70,6 +70,8 @@ def converted(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         if value.dtype not in DTYPES:
             raise NotImplementedError(f"dtype {value.dtype}")
+        if value.dim() > 64:
+            raise NotImplementedError("NumPy has at most 64 dimensions")
         t = tm.from_numpy(value.detach().resolve_conj().resolve_neg().numpy())
         return t.requires_grad_() if value.requires_grad else t
     if isinstance(value, torch.dtype):

@@ -299,7 +299,10 @@ def compare(theirs: Env, ours: Env, graph: bool) -> tuple[str, str] | None:
             return "WRONG", f"{name}.requires_grad is {g.requires_grad}"
         if not graph:
             continue
-        (leaf, refusal), (our_leaf, our_refusal) = asked(lambda: e.is_leaf), asked(lambda: g.is_leaf)  # noqa: B023
+        (leaf, refusal), (our_leaf, our_refusal) = (
+            asked(lambda: e.is_leaf),
+            asked(lambda: g.is_leaf),
+        )  # noqa: B023
         if (refusal is None) != (our_refusal is None):
             kind = "WRONG" if our_refusal is None else "refused"
             return kind, f"{name}.is_leaf: {refusal!r} there, {our_refusal!r} here"
@@ -367,7 +370,9 @@ def run(seed: int, length: int = 18) -> Result:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="0:1000", help="first:last, or one seed to print")
-    parser.add_argument("--show", type=int, default=5, help="how many programs of each kind to print")
+    parser.add_argument(
+        "--show", type=int, default=5, help="how many programs of each kind to print"
+    )
     parser.add_argument("--refused", action="store_true", help="print refused programs too")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
