@@ -47,7 +47,7 @@ class Relu(Elementwise):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         (y,) = ctx.saved_tensors
-        return gated(g, y, ops.logical_not(y <= 0), 0.0)  # not y > 0: NaN keeps its gradient
+        return gated(g, y, ~(y <= 0), 0.0)  # not y > 0: NaN keeps its gradient
 
 
 class Gate(Function):

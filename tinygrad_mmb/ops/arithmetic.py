@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tinygrad_mmb import ops
@@ -118,13 +118,13 @@ def rounded_quotient(input: X, other: Operand, rounding_mode: str) -> X:
     return (Trunc if rounding_mode == "trunc" else Floor).apply(input, other)
 
 
-def scaled(op: type[Function], input: Any, other: Any, alpha: Any) -> Any:
-    """alpha · other, in the dtype that input and other meet in: the second operand of `op`.
+def scaled(meet: Callable[[list[Any]], Any], input: Any, other: Any, alpha: Any) -> Any:
+    """alpha · other, in the dtype that input and other meet in.
 
     Raises: RuntimeError if that dtype cannot hold alpha.
     """
     operands = [x.array if isinstance(x, Tensor) else x for x in (input, other)]
-    op.promotion(operands)  # refuses what op refuses
+    meet(operands)  # raises if they may not meet
     dtype = promotion.result_type(operands)
     if isinstance(alpha, Tensor) and alpha.ndim == 0 and not alpha.requires_grad:
         alpha = alpha.array.item()

@@ -44,7 +44,7 @@ class Binary(Function):
         yield a, b
         yield a.T, b[0]
         yield a[:, :1], b[:1]
-        yield a[0, 0], b
+        yield a[0, 0, ...], b
         yield a, 2.5
 
 
@@ -152,7 +152,7 @@ def add(input: X, other: Operand, *, alpha: float = 1) -> X:
     """input + alpha · other."""
     if alpha == 1 and type(alpha) is int:
         return Add.apply(input, other)
-    return Add.apply(input, ops.arithmetic.scaled(Add, input, other, alpha))
+    return Add.apply(input, ops.arithmetic.scaled(promotion.common, input, other, alpha))
 
 
 @method(inplace=True)
@@ -160,7 +160,7 @@ def sub(input: X, other: Operand, *, alpha: float = 1) -> X:
     """input - alpha · other. Raises RuntimeError for bools."""
     if alpha == 1 and type(alpha) is int:
         return Sub.apply(input, other)
-    return Sub.apply(input, ops.arithmetic.scaled(Sub, input, other, alpha))
+    return Sub.apply(input, ops.arithmetic.scaled(promotion.difference, input, other, alpha))
 
 
 @method(inplace=True)

@@ -125,7 +125,7 @@ class Clamp(Function):
         x = rng.standard_normal((n, n))
         yield x, -0.5, 0.5
         yield x.T, None, 0.5
-        yield x[0, 0], -0.5, None
+        yield x[0, 0, ...], -0.5, None
         yield x, rng.uniform(-2.0, 0.0, n), rng.uniform(0.5, 2.0, (n, 1))
         yield x, rng.uniform(0.5, 2.0, n), rng.uniform(-2.0, 0.0, (n, 1))
         yield x, rng.uniform(-2.0, 0.0, n), None
@@ -169,7 +169,7 @@ def kept(condition: Any, g: Any) -> Any:
 
 def dropped(condition: Any, g: Any) -> Any:
     """g where the condition does not hold, else 0."""
-    return kept(ops.logical_not(condition), g)
+    return kept(~condition, g)
 
 
 BITS = {float16: int16, float32: int32, float64: int64}  # whole numbers of the same size
