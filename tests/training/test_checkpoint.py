@@ -143,7 +143,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, damage, suf
 def test_only_damaged_checkpoints_are_an_error(tmp_path):
     cut(save_checkpoint(tmp_path, {"a": 1}, 1))
     with (
-        pytest.warns(RuntimeWarning, match="Falling back"),
+        pytest.warns(UserWarning, match="Falling back"),
         pytest.raises(DamagedCheckpoint, match="no checkpoint is whole"),
     ):
         latest_checkpoint(tmp_path)

@@ -1,11 +1,11 @@
-"""The command `mmb`, also `python -m tinygrad_mmb`. Only here is click imported, and not before
-the command runs.
-"""
+"""The command `mmb`, also `python -m tinygrad_mmb`. click is imported when it runs, not before."""
 
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 USAGE, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -13,9 +13,8 @@ USAGE, FAILED, INTERRUPTED = 2, 1, 130
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; every problem of the user's making is one line on stderr and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(
-            stream, "reconfigure"
-        ):  # a name that the terminal's encoding lacks must not end a run
+        # a name that the terminal's encoding lacks must not end a run
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
         import click
@@ -24,9 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from tinygrad_mmb.cli.commands import mmb
 
     try:
-        code = mmb.main(
-            None if arguments is None else list(arguments), prog_name="mmb", standalone_mode=False
-        )
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            code = mmb.main(
+                None if arguments is None else list(arguments),
+                prog_name="mmb",
+                standalone_mode=False,
+            )
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message())
         raise SystemExit(USAGE) from None
@@ -37,6 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         fail("stopped", INTERRUPTED)
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """A line for people, without the place in our source."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def fail(message: str, code: int) -> None:

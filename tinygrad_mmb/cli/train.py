@@ -58,6 +58,7 @@ def choice(name: str, text: str) -> Any:
 @setting("seed", int, "Of the split, the weights, the order and the dropout.  [default: 0]")
 @choice("dtype", f"[default: {STANDARD.dtype}]")
 @setting("device", str, "cpu, or cuda where CuPy and a GPU are.  [default: cpu]")
+@setting("threads", int, "Of the BLAS; 0: as many as it takes.  [default: 1; mnist 0]")
 @setting("target", str, "csv only: the column that holds the classes.  [default: the last one]")
 @click.option(
     "--config", "config_file", help="Take the settings from a config.json or manifest.json."

@@ -115,7 +115,7 @@ def latest_checkpoint(folder: str | Path) -> tuple[Path, dict[str, Any]] | None:
             state = load_checkpoint(path)
         except DamagedCheckpoint as error:
             warnings.warn(
-                f"{error}. Falling back to the checkpoint before it.", RuntimeWarning, stacklevel=2
+                f"{error}. Falling back to the checkpoint before it.", UserWarning, stacklevel=2
             )
             damaged = error
         else:

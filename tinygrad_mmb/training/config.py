@@ -50,6 +50,7 @@ class TrainConfig:
     seed: int = 0
     dtype: str = "float32"
     device: str = "cpu"
+    threads: int = 1  # of the BLAS: more do not help models as small as these; 0: its own number
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -75,6 +76,7 @@ class TrainConfig:
             ("epochs", self.epochs >= 1, "must be at least 1"),
             ("patience", self.patience >= 1, "must be at least 1"),
             ("width", self.width >= 0, "must not be negative; 0 means the model's own"),
+            ("threads", self.threads >= 0, "must not be negative; 0 means what the BLAS takes"),
             ("seed", 0 <= self.seed < 2**63, "must lie in [0, 2**63)"),
         )
         for name, fits, rule in bounds:
@@ -153,5 +155,5 @@ def defaults_for(data: str, model: str) -> dict[str, Any]:
     """
     chosen: dict[str, Any] = {"epochs": 30} if model == "cnn" else {}
     if data == "mnist":
-        chosen |= {"epochs": 10, "batch_size": 128, "patience": 3}
+        chosen |= {"epochs": 10, "batch_size": 128, "patience": 3, "threads": 0}
     return chosen

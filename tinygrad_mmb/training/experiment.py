@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
 
-from tinygrad_mmb import nn, optim
+from tinygrad_mmb import nn, optim, serialization
 from tinygrad_mmb.backend import Array, blas
 from tinygrad_mmb.backend.device import as_device, to_device
 from tinygrad_mmb.data import DataLoader
 from tinygrad_mmb.ops.random import manual_seed
 from tinygrad_mmb.optim import lr_scheduler
-from tinygrad_mmb.training import atomic, manifest, plots
+from tinygrad_mmb.training import manifest, plots
 from tinygrad_mmb.training.callbacks import (
     Callback,
     CSVLogger,
@@ -56,6 +55,8 @@ class Experiment:
         not fit the data.
         """
         check_device(config.device)
+        if config.threads:
+            blas.set_blas_threads(config.threads)
         problem = load_problem(config)
         manual_seed(config.seed)
         model = build_model(config, problem)
@@ -102,7 +103,7 @@ class Experiment:
             callbacks=callbacks,
             resume_from=folder.checkpoints,
         )
-        save_weights(self.model, folder)
+        serialization.save(self.model.state_dict(), folder.model, {"format": "pt"})
         return self.finish(folder)
 
     def loader(self, dataset: Any, training: bool = False) -> DataLoader:
@@ -251,29 +252,20 @@ def draw(
     return True
 
 
-def save_weights(model: nn.Module, folder: RunFolder) -> None:
-    """model.safetensors, in PyTorch's keys and layouts."""
-    arrays = {
-        name: np.array(t.detach().cpu().numpy(), order="C")
-        for name, t in model.state_dict().items()
-    }
-    atomic.write_bytes(folder.model, save(arrays, metadata={"format": "pt"}))
-
-
 def load_weights(model: nn.Module, folder: RunFolder) -> None:
     """Put model.safetensors of a finished run into the model.
 
     Raises: ConfigError if the file is missing, damaged or of another model.
     """
     try:
-        model.load_state_dict(load_file(folder.model))
+        model.load_state_dict(serialization.load(folder.model))
     except FileNotFoundError:
         raise ConfigError(
             f"{folder.path}: this run is not finished, as it has no model.safetensors. Go on with "
             "it: "
             f"mmb train --resume {str(folder.path)!r}"
         ) from None
-    except Exception as error:
+    except RuntimeError as error:
         raise ConfigError(f"{folder.model}: cannot be loaded ({error})") from error
 
 

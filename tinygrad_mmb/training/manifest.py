@@ -78,4 +78,5 @@ def now() -> str:
 
 def command() -> list[str]:
     """How this process was called, for people to read."""
-    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+    program = Path(sys.argv[0]).name
+    return ["mmb" if program == "__main__.py" else program, *sys.argv[1:]]

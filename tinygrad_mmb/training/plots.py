@@ -193,9 +193,7 @@ def text_curves(history: Sequence[Row], width: int = 60, height: int = 10) -> st
 
 
 def text_curve(history: Sequence[Row], name: str, width: int, height: int) -> str:
-    """One metric over the epochs: "o" training, "x" validation, "#" where both fall on one
-    place.
-    """
+    """One metric over the epochs; the line above the curve says what the marks mean."""
     n = len(history)
     columns = min(width, n)
     shown = [history[round(i * (n - 1) / max(1, columns - 1))] for i in range(columns)]

@@ -1,0 +1,256 @@
+"""What is built and installed: wheel, source archive, optional extensions, and what an import
+costs.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = "Müllers Übungen"  # a blank and umlauts: such folders are common, and break what was never tried
+BASE = ("numpy", "safetensors", "click")
+PYTHON = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+CACHES = (".git", ".venv", "build", "dist", "runs", "__pycache__", ".hypothesis", "node_modules")
+NOT_SOURCE = shutil.ignore_patterns(*CACHES, ".*_cache", "*.egg-info", "*.so", "*.pyd")
+
+
+def call(*command, **options):
+    """A process that must succeed; its output."""
+    answer = subprocess.run(
+        [str(c) for c in command],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=300,
+        check=False,
+        **options,
+    )
+    assert answer.returncode == 0, f"{command}\n{answer.stdout}\n{answer.stderr}"
+    return answer.stdout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of the sources, so that building leaves no trace in the real one."""
+    copy = tmp_path_factory.mktemp("checkout") / FOLDER
+    shutil.copytree(ROOT, copy, ignore=NOT_SOURCE)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(checkout, tmp_path_factory):
+    target = tmp_path_factory.mktemp("wheel")
+    command = [
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "--quiet",
+        "--wheel-dir",
+    ]
+    call(
+        sys.executable, *command, target, ".", cwd=checkout, env=os.environ | {"MMB_BUILD": "none"}
+    )
+    (built,) = target.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def fresh_python(wheel, tmp_path_factory):
+    """A new environment with the wheel and its three dependencies, and nothing else."""
+    folder = tmp_path_factory.mktemp("environment") / FOLDER
+    venv.create(folder, with_pip=False, symlinks=os.name != "nt")
+    python = folder / PYTHON
+    command = ["-m", "pip", "--quiet", "--python"]
+    install = ["install", "--no-deps", "--no-index"]
+    call(sys.executable, *command, python, *install, wheel)
+    site = Path(
+        call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    )
+    for name in BASE:  # copied from here, as a test must not need the network
+        for file in metadata.files(name):
+            if ".." not in file.parts:
+                target = site / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file.locate(), target)
+    return python
+
+
+def clean_environment():
+    """The variables of this process without those that change where Python looks."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+
+
+def test_the_wheel_holds_package_data_and_licence_and_no_tests(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "tinygrad_mmb/py.typed" in names
+    assert "tinygrad_mmb/data/files/digits.npz" in names
+    assert "tinygrad_mmb/data/files/digits.txt" in names  # the attribution that CC BY 4.0 asks for
+    assert any(n.endswith("licenses/LICENSE") for n in names)
+    assert {n.split("/")[0].split("-")[0] for n in names} == {"tinygrad_mmb"}
+    assert not [n for n in names if "__pycache__" in n or n.startswith("tests")]
+
+
+def test_the_wheel_carries_examples_and_benchmarks_as_data(wheel, checkout):
+    names = zipfile.ZipFile(wheel).namelist()
+    for folder in ("examples", "benchmarks", "csrc"):
+        for source in (checkout / folder).rglob("*.py"):
+            assert f"tinygrad_mmb/share/{source.relative_to(checkout).as_posix()}" in names
+
+
+def test_the_source_archive_holds_everything(checkout, tmp_path):
+    command = ["-m", "build", "--sdist", "--no-isolation", "--outdir"]
+    call(sys.executable, *command, tmp_path, ".", cwd=checkout)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        names = {n.split("/", 1)[1] for n in tar.getnames() if "/" in n}
+    single = {
+        "Makefile",
+        "LICENSE",
+        "CITATION.cff",
+        "README.md",
+        ".ci/run",
+        "setup.py",
+        "pyproject.toml",
+    }
+    assert single <= names
+    for folder in ("tinygrad_mmb", "tests", "tools", "csrc", "examples", "benchmarks"):
+        for path in (checkout / folder).rglob("*"):
+            if path.is_file():
+                assert path.relative_to(checkout).as_posix() in names
+
+
+def test_the_installed_wheel_trains_in_an_empty_folder(fresh_python, tmp_path):
+    empty = tmp_path / FOLDER
+    empty.mkdir()
+    command = ["-m", "tinygrad_mmb", "train", "digits", "--epochs", "3", "--seed", "1"]
+    answer = call(fresh_python, *command, cwd=empty, env=clean_environment())
+    run = empty / "runs" / "digits-mlp-001"
+    assert (
+        "pip install 'tinygrad-mmb[train]'" in answer
+    )  # matplotlib is not there, and that is said
+    assert "test accuracy 0.9" in answer
+    assert "loss: o training, x validation" in answer  # the curves, as text
+    assert {p.name for p in run.iterdir()} == {
+        "config.json", "manifest.json", "metrics.csv", "model.safetensors", "results.json", "checkpoints"
+    }  # fmt: skip
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["seed"] == 1
+    assert manifest["commit"] is None  # an installed package is no checkout
+    assert set(manifest["versions"]) == {"tinygrad_mmb", "python", "numpy", "safetensors"}
+    evaluated = call(fresh_python, "-m", "tinygrad_mmb", "evaluate", run, env=clean_environment())
+    assert evaluated.splitlines()[-1].split(",")[0] in answer
+
+
+def test_the_installed_command_is_there(fresh_python):
+    mmb = fresh_python.with_name("mmb.exe" if os.name == "nt" else "mmb")
+    answer = call(mmb, "doctor", env=clean_environment())
+    assert "BLAS" in answer
+    assert "matplotlib  not installed; pictures: pip install 'tinygrad-mmb[train]'" in answer
+
+
+def test_without_click_the_command_says_how_to_install_it():
+    code = "import sys; sys.modules['click'] = None; from tinygrad_mmb.cli import main; main(['doctor'])"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False
+    )
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr == "the command line needs click: pip install click\n"
+
+
+def loaded_by(statement):
+    """Top-level names of the modules that a fresh Python has after `statement`, without its own."""
+    code = f"import sys; before = set(sys.modules); {statement}; print(*sorted(set(sys.modules) - before))"
+    names = call(sys.executable, "-c", code).split()
+    return {n.split(".")[0] for n in names} - set(sys.stdlib_module_names)
+
+
+def test_the_package_imports_numpy_and_safetensors_only():
+    assert loaded_by("import tinygrad_mmb") <= {"tinygrad_mmb", "numpy", "safetensors"}
+
+
+def test_the_training_package_needs_neither_rich_nor_matplotlib_nor_click():
+    statement = "import tinygrad_mmb.training, tinygrad_mmb.training.experiment, tinygrad_mmb.data"
+    assert loaded_by(statement) <= {"tinygrad_mmb", "numpy", "safetensors"}
+
+
+SOURCE = """
+#include <pybind11/pybind11.h>
+PYBIND11_MODULE(_tiny, m) { m.def("answer", [] { return 42; }); }
+"""
+
+
+@pytest.fixture
+def tiny_project(tmp_path):
+    """A project with this setup.py and one small extension."""
+    project = tmp_path / FOLDER
+    (project / "csrc" / "tiny").mkdir(parents=True)
+    (project / "csrc" / "notes").mkdir()
+    (project / "csrc" / "notes" / "no_source.txt").write_text("", encoding="utf-8")
+    (project / "csrc" / "tiny" / "tiny.cpp").write_text(SOURCE, encoding="utf-8")
+    (project / "tinygrad_mmb").mkdir()
+    (project / "tinygrad_mmb" / "__init__.py").write_text("", encoding="utf-8")
+    shutil.copy(ROOT / "setup.py", project)
+    return project
+
+
+def build_tiny(project, **variables):
+    return subprocess.run(
+        [sys.executable, "setup.py", "build_ext", "--inplace"],
+        cwd=project,
+        env=os.environ | variables,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=300,
+        check=False,
+    )
+
+
+def has_compiler():
+    return any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
+
+
+@pytest.mark.skipif(not has_compiler(), reason="no C++ compiler here")
+def test_a_folder_of_cpp_sources_becomes_an_extension(tiny_project):
+    assert build_tiny(tiny_project, MMB_BUILD="tiny").returncode == 0
+    code = "import tinygrad_mmb._tiny as t; print(t.answer())"
+    assert call(sys.executable, "-c", code, cwd=tiny_project).strip() == "42"
+
+
+def test_without_a_compiler_the_build_succeeds_without_the_extension(tiny_project):
+    answer = build_tiny(tiny_project, CC="no-such-compiler", CXX="no-such-compiler")
+    assert answer.returncode == 0, answer.stderr
+    assert not list((tiny_project / "tinygrad_mmb").glob("_tiny*"))
+
+
+def test_an_extension_that_was_asked_for_must_be_built(tiny_project):
+    answer = build_tiny(
+        tiny_project, CC="no-such-compiler", CXX="no-such-compiler", MMB_BUILD="tiny"
+    )
+    assert answer.returncode != 0
+    assert "MMB_BUILD asks for tinygrad_mmb._tiny, but it could not be built" in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["absent", "notes"])
+def test_an_extension_without_sources_cannot_be_asked_for(tiny_project, name):
+    answer = build_tiny(tiny_project, MMB_BUILD=f"tiny,{name}")
+    assert answer.returncode != 0
+    assert f"MMB_BUILD names {name}, but csrc has no folder" in answer.stderr
+    assert "There are: tiny" in answer.stderr
+
+
+def test_none_builds_none(tiny_project):
+    assert build_tiny(tiny_project, MMB_BUILD="none").returncode == 0
+    assert not list((tiny_project / "tinygrad_mmb").glob("_tiny*"))
