@@ -25,6 +25,14 @@ def test_index_add_adds_every_time_an_index_comes():
     assert x.tolist() == [[0.0, 0.0], [4.0, 4.0]]
 
 
+def test_many_slices_are_added_as_few_are(rng):
+    index, source = rng.integers(0, 50, 1000), rng.standard_normal((1000, 8))
+    few = np.zeros((60, 8))
+    np.add.at(few, index, source)
+    many = tm.zeros(60, 8, dtype=tm.float64).index_add(0, tm.tensor(index), tm.tensor(source))
+    np.testing.assert_allclose(many.numpy(), few, atol=1e-12)
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize(
     "index",

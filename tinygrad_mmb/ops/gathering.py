@@ -28,10 +28,13 @@ class Gather(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         x, ctx.dim, index = inputs
         ctx.shape, ctx.index = x.shape, array_of(index)
+        ctx.distinct = (
+            bool(ctx.index.size) and at_least_1d(ctx.index).shape[ctx.dim] == 1
+        )  # one from each row: as labels do
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        return AddAlong.apply(g, ctx.shape, ctx.dim, ctx.index, False), None, None
+        return AddAlong.apply(g, ctx.shape, ctx.dim, ctx.index, ctx.distinct), None, None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:

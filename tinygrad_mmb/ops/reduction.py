@@ -12,7 +12,15 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
-from tinygrad_mmb.backend import Array, DType, as_array, bool_, float32, int64, namespace
+from tinygrad_mmb.backend import (
+    Array,
+    DType,
+    as_array,
+    bool_,
+    float32,
+    int64,
+    namespace,
+)
 from tinygrad_mmb.backend import uint8 as uint8_
 from tinygrad_mmb.backend.arrays import as_dtype
 from tinygrad_mmb.ops.views import dim_of
@@ -139,6 +147,8 @@ class AllOf(Function):
 def total(x: Array, dims: Dims, keepdim: bool) -> Array:
     """Σ x; float16 is added up in float32, as its 11 bits stop counting at 2048."""
     add = namespace(x).add  # add.reduce(x) costs half of x.sum()
+    if dims is None and not keepdim and x.dtype.itemsize > 2 and x.dtype.kind == "f":
+        return add.reduce(x, None)
     if x.dtype.itemsize == 2 and x.dtype.kind == "f":
         return as_array(add.reduce(x, dims, dtype=float32, keepdims=keepdim)).astype(x.dtype)
     return add.reduce(x, dims, dtype=x.dtype, keepdims=keepdim)
@@ -225,6 +235,11 @@ def require_tensor(name: str, x: Any) -> None:
         )
 
 
+def is_plain(x: Any) -> bool:
+    """Whether x holds floating-point numbers, so that nothing is to be checked or cast."""
+    return hasattr(x, "dtype") and x.dtype.kind == "f"
+
+
 def require_dim(name: str, dim: Any, keepdim: Any) -> None:
     """Raise TypeError for keepdim without dim (PyTorch: some reductions take it, most do not)."""
     require_bool(name, keepdim)
@@ -257,6 +272,8 @@ def samples_of_reductions(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
 @method
 def sum(x: X, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = None) -> X:
     """Σ x over `dim` (an int, several, or all); integers and bools are counted in int64."""
+    if dim is NOT_GIVEN and dtype is None and keepdim is False and is_plain(x):
+        return Sum.apply(x, None, False)  # the end of most losses, so the short way
     require_tensor("sum", x)
     require_dim("sum", dim, keepdim)
     if dtype is not None or x.dtype.kind != "f":
@@ -270,6 +287,8 @@ def mean(x: X, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = N
 
     Raises: RuntimeError for integers and bools without a floating-point `dtype`, as in PyTorch.
     """
+    if dim is NOT_GIVEN and dtype is None and keepdim is False and is_plain(x):
+        return Mean.apply(x, None, False)
     require_tensor("mean", x)
     require_dim("mean", dim, keepdim)
     found = x.dtype if dtype is None else as_dtype(dtype)

@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, as_array, is_array, namespace
+from tinygrad_mmb.backend import Array, as_array, bool_, is_array, namespace
 from tinygrad_mmb.ops.gathering import (
     array_of,
     at_least_1d,
@@ -19,6 +19,8 @@ from tinygrad_mmb.ops.reduction import require_tensor
 from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["index_add", "index_select"]
+
+MANY = 4096  # elements from which on sorting the slices is faster than add.at, 4 times at 640,000
 
 
 class IndexSelect(Function):
@@ -109,9 +111,18 @@ class IndexAdd(Function):
 def add_slices(y: Array, dim: int, index: Array, source: Array) -> None:
     """y[..., index, ...] += source, every time an index comes."""
     index = at_least_1d(index)
-    if index.size:
-        at = (slice(None),) * dim + (index,)
-        namespace(y).add.at(at_least_1d(y), at, at_least_1d(source))
+    if not index.size:
+        return
+    xp, y, source = namespace(y), at_least_1d(y), at_least_1d(source)
+    if dim == 0 and source.size > MANY and y.ndim > 1:
+        order = xp.argsort(index, kind="stable")
+        found = index[order]
+        first = xp.ones(found.shape, bool_)
+        first[1:] = found[1:] != found[:-1]
+        starts = xp.flatnonzero(first)
+        y[found[starts]] += xp.add.reduceat(source[order], starts, axis=0, dtype=y.dtype)
+    else:
+        xp.add.at(y, (slice(None),) * dim + (index,), source)
 
 
 @method

@@ -47,7 +47,7 @@ class Sort(Function):
 
 
 class TopK(Function):
-    """(values, indices) of the k largest or smallest along a dimension.   g goes where they were."""
+    """(values, indices) of the k largest or smallest along a dimension.   g goes back there."""
 
     @staticmethod
     def forward(x: Array, k: int, dim: int, largest: bool, in_order: bool) -> tuple[Array, Array]:
