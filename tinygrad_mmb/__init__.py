@@ -25,6 +25,7 @@ from tinygrad_mmb.autograd import (
     set_grad_enabled,
 )
 from tinygrad_mmb.autograd.interchange import from_dlpack
+from tinygrad_mmb.autograd.printing import set_printoptions
 from tinygrad_mmb.autograd.tensor import Tensor, tensor
 from tinygrad_mmb.backend import (
     bool_ as bool,

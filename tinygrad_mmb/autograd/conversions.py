@@ -29,6 +29,11 @@ class Conversions:
             raise NotImplementedError(f"type({dtype!r}): type(dtype) is built; x.dtype tells it")
         return self.to(dtype)
 
+    @property
+    def _version(self) -> Any:
+        """How often this memory was written to in place. PyTorch's name."""
+        return self.storage.version  # type: ignore[attr-defined]
+
     def type_as(self, other: Any) -> Any:
         """x in the dtype and on the device of another Tensor."""
         return self.to(other)
@@ -142,8 +147,8 @@ def convert(x: Tensor, args: tuple[Any, ...], options: dict[str, Any]) -> Tensor
                 "of: (dtype), (device), (device, dtype), (Tensor other); each with non_blocking "
                 "and copy"
             )
-    if len(flags) > 2 or (not args and dtype is device is other is None):
-        raise TypeError("to() received an invalid combination of arguments: nothing to convert to")
+    if len(flags) > 2:
+        raise TypeError("to() received an invalid combination of arguments: too many of them")
     if copy is None:
         copy = len(flags) == 2 and flags[1]
     if other is not None:

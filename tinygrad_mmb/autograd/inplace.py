@@ -289,7 +289,11 @@ def refuse_unrecordable(x: Tensor) -> None:
 
 def refuse_repetition(a: Array) -> None:
     """Raise if one element in memory stands at several places of `a`, as after expand."""
-    if a.size and 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
+    if (
+        a.size
+        and 0 in a.strides
+        and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True))
+    ):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             f"single memory location (shape {list(a.shape)}). clone() the tensor before writing."
@@ -339,6 +343,7 @@ def copy(x: Tensor, source: Any) -> Tensor:
     """x.copy_(source): the values of `source`, broadcast and cast."""
     if not isinstance(source, tensors.Tensor):
         source = scalar(source, x.dtype)
+        refuse_repetition(x.array)
         return overwrite(x, source)
     if len(source.shape) > x.ndim:
         raise RuntimeError(

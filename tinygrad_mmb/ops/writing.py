@@ -75,12 +75,14 @@ class Replaced(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         base, _, ctx.path = inputs
+        ctx.save_for_backward(None)  # so that a second backward is refused, as in PyTorch
         itemsize = base.array.itemsize
         ctx.strides = tuple([s // itemsize for s in base.array.strides])
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         need_base, need_value, _ = ctx.needs_input_grad
+        _ = ctx.saved_tensors  # raises if an earlier pass freed it
         there = replay(ctx.path, g) if need_value else None
         if not need_base:
             return None, there, None
