@@ -11,7 +11,7 @@ from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, as_array, int64, namespace
 from tinygrad_mmb.ops.extremes import ValuesIndices
 from tinygrad_mmb.ops.gathering import AddAlong, array_of
-from tinygrad_mmb.ops.reduction import require_bool, require_tensor
+from tinygrad_mmb.ops.reduction import NOT_GIVEN, require_bool, require_tensor
 from tinygrad_mmb.ops.unstable_order import first_k
 from tinygrad_mmb.ops.views import dim_of
 
@@ -124,18 +124,39 @@ def checked(name: str, x: Any, dim: Any, descending: Any) -> int:
     return dim_of(dim, x.ndim)
 
 
+def by_position(
+    name: str, given: tuple[Any, ...], dim: Any, descending: Any, stable: Any
+) -> tuple[Any, Any]:
+    """(dim, descending), which come by position or by name; next to `stable`, only by name."""
+    twice = dim != -1 or (len(given) > 1 and descending is not False)
+    if given and (stable is not NOT_GIVEN or len(given) > 2 or twice):
+        raise TypeError(
+            f"{name}(): takes (dim, descending) by position or all arguments by name, as in "
+            f"x.{name}(dim=0, stable=True)."
+        )
+    if len(given) == 2:
+        return given
+    return (given[0] if given else dim), descending
+
+
 @method
 def sort(
-    x: Any, dim: int = -1, descending: bool = False, *, stable: bool | None = None
+    x: Any, *given: Any, dim: int = -1, descending: bool = False, stable: Any = ...
 ) -> ValuesIndices:
     """(values, indices) in order along `dim`. Always stable: equal ones keep their order."""
+    dim, descending = by_position("sort", given, dim, descending, stable)
+    if stable is not NOT_GIVEN and stable is not None:
+        require_bool("sort", stable, "stable")
     dim = checked("sort", x, dim, descending)
     return ValuesIndices(*Sort.apply(x, dim, descending))
 
 
 @method
-def argsort(x: X, dim: int = -1, descending: bool = False, *, stable: bool = False) -> X:
+def argsort(x: X, *given: Any, dim: int = -1, descending: bool = False, stable: Any = ...) -> X:
     """The indices that put x in order along `dim`. Always stable: equal ones keep their order."""
+    dim, descending = by_position("argsort", given, dim, descending, stable)
+    if stable is not NOT_GIVEN:
+        require_bool("argsort", stable, "stable")
     return Argsort.apply(x, checked("argsort", x, dim, descending), descending)
 
 
