@@ -221,13 +221,14 @@ class Tensor(Methods, Interchange, Conversions, Legacy):
     # Operators: a * b is ops.mul(a, b), a += b writes a + b into a.
     # fmt: off
     def __add__(self, other: Any) -> Tensor: return ops.add(self, other)
-    def __radd__(self, other: Any) -> Tensor: return ops.add(self, other)
+    def __radd__(self, other: Any) -> Tensor: return self.add(other)
     def __sub__(self, other: Any) -> Tensor: return ops.sub(self, other)
     def __rsub__(self, other: Any) -> Tensor: return ops.sub(other, self)
     def __mul__(self, other: Any) -> Tensor: return ops.mul(self, other)
-    def __rmul__(self, other: Any) -> Tensor: return ops.mul(self, other)
+    def __rmul__(self, other: Any) -> Tensor: return self.mul(other)
     def __truediv__(self, other: Any) -> Tensor: return ops.div(self, other)
     def __rtruediv__(self, other: Any) -> Tensor: return ops.mul(ops.reciprocal(self), other)
+    def __rdiv__(self, other: Any) -> Tensor: return ops.mul(ops.reciprocal(self), other)
     def __floordiv__(self, other: Any) -> Tensor: return ops.floor_divide(self, other)
     def __rfloordiv__(self, other: Any) -> Tensor: return ops.floor_divide(other, self)
     def __mod__(self, other: Any) -> Tensor: return ops.remainder(self, other)
@@ -237,16 +238,16 @@ class Tensor(Methods, Interchange, Conversions, Legacy):
     def __matmul__(self, other: Any) -> Tensor: return ops.matmul(self, other)
     def __rmatmul__(self, other: Any) -> Tensor: return ops.matmul(other, self)
     def __neg__(self) -> Tensor: return ops.neg(self)
-    def __pos__(self) -> Tensor: return self
+    def __pos__(self) -> Tensor: return ops.positive(self)
     def __abs__(self) -> Tensor: return ops.abs(self)
     def where(self, condition: Any, other: Any) -> Tensor: return ops.where(condition, self, other)
     def __invert__(self) -> Tensor: return ops.bitwise_not(self)
     def __and__(self, other: Any) -> Tensor: return ops.bitwise_and(self, other)
-    def __rand__(self, other: Any) -> Tensor: return ops.bitwise_and(self, other)
+    def __rand__(self, other: Any) -> Tensor: return self.bitwise_and(other)
     def __or__(self, other: Any) -> Tensor: return ops.bitwise_or(self, other)
-    def __ror__(self, other: Any) -> Tensor: return ops.bitwise_or(self, other)
+    def __ror__(self, other: Any) -> Tensor: return self.bitwise_or(other)
     def __xor__(self, other: Any) -> Tensor: return ops.bitwise_xor(self, other)
-    def __rxor__(self, other: Any) -> Tensor: return ops.bitwise_xor(self, other)
+    def __rxor__(self, other: Any) -> Tensor: return self.bitwise_xor(other)
     def __eq__(self, other: Any) -> Tensor: return ops.eq(self, other)  # type: ignore[override]
     def __ne__(self, other: Any) -> Tensor: return ops.ne(self, other)  # type: ignore[override]
     def __lt__(self, other: Any) -> Tensor: return ops.lt(self, other)

@@ -10,6 +10,7 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import inplace as writing
 from tinygrad_mmb.autograd import promotion
 from tinygrad_mmb.autograd.function import Function
+from tinygrad_mmb.autograd.half_precision import widened
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, float16, float32, namespace
@@ -103,7 +104,7 @@ class Elu(Activation):
 
     @staticmethod
     def forward(x: Array, alpha: float, scale: float) -> Array:
-        xp, wide = namespace(x), promotion.widened(x)
+        xp, wide = namespace(x), widened(x)
         low = xp.expm1(xp.minimum(0.0, wide)) * (alpha * scale)  # in this order, -0 stays -0
         return xp.where(wide > 0, wide * scale, low).astype(x.dtype)
 
@@ -124,7 +125,7 @@ class Softplus(Activation):
     @staticmethod
     def forward(x: Array, beta: float, threshold: float) -> Array:
         xp = namespace(x)
-        wide = promotion.widened(x)
+        wide = widened(x)
         z = wide * beta
         soft = xp.log1p(xp.exp(z)) / x.dtype.type(beta)
         return xp.where(z > threshold, wide, soft).astype(x.dtype)

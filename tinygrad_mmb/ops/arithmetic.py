@@ -18,6 +18,7 @@ __all__ = [
     "floor_divide",
     "multiply",
     "negative",
+    "positive",
     "remainder",
     "subtract",
     "true_divide",
@@ -183,3 +184,11 @@ def true_divide(input: X, other: Operand) -> X:
 def negative(x: X) -> X:
     """The same as `neg`."""
     return ops.neg(x)
+
+
+@method
+def positive(x: X) -> X:
+    """+x, which is x itself. Raises RuntimeError for bools."""
+    if x.dtype == bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return x

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_mmb import ops
-from tinygrad_mmb.autograd import promotion
+from tinygrad_mmb.autograd.half_precision import widened
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, float64, namespace
@@ -88,7 +88,7 @@ class Sigmoid(Elementwise):
     @staticmethod
     def forward(x: Array) -> Array:
         # e⁻ˣ overflows to ∞ for very negative x, and 1 / ∞ = 0 is then right
-        y = 1.0 / (1.0 + namespace(x).exp(-promotion.widened(x)))
+        y = 1.0 / (1.0 + namespace(x).exp(-widened(x)))
         return y if y.dtype == x.dtype else y.astype(x.dtype)
 
     @staticmethod

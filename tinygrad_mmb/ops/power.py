@@ -8,6 +8,7 @@ from typing import Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import promotion
+from tinygrad_mmb.autograd.half_precision import widened
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, float16, is_array, namespace
@@ -45,7 +46,7 @@ class Pow(Binary):
         if need_a and hasattr(b, "dtype"):
             ga = ops.where(b == 0, 0.0, g * (b * ops.pow(a, b - 1)))
         elif need_a:
-            ga = ops.selection.flat(g) if b == 0 else g * (b * ops.pow(a, b - 1))
+            ga = ops.selection.flat(g) if b == 0 and b is not False else g * (b * ops.pow(a, b - 1))
         if need_b and hasattr(a, "dtype"):
             gb = g * ops.where(
                 ops.logical_and(a == 0, b >= 0), 0.0, y * ops.log(ops.to(a, y.dtype))
@@ -91,7 +92,7 @@ class Rsqrt(Sqrt):
 
     @staticmethod
     def forward(x: Array) -> Array:
-        wide = promotion.widened(x)
+        wide = widened(x)
         return (1.0 / namespace(x).sqrt(wide)).astype(x.dtype)
 
     @staticmethod
@@ -131,7 +132,7 @@ def float_to_number(a: Array, b: float) -> Array:
     if b in (-1, -2):
         return 1.0 / (a if b == -1 else a * a)
     exponent = promotion.fits(b, a.dtype, "pow")
-    return namespace(a).power(promotion.widened(a), exponent).astype(a.dtype)
+    return namespace(a).power(widened(a), exponent).astype(a.dtype)
 
 
 def integer_power(a: Any, b: Any) -> Array:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import promotion
+from tinygrad_mmb.autograd.half_precision import widened
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, namespace
@@ -82,7 +83,7 @@ class Round(Staircase):
             if decimals:
                 raise NotImplementedError(f"round with decimals is not implemented for {x.dtype}.")
             return x.copy()
-        xp, wide = namespace(x), promotion.widened(x)
+        xp, wide = namespace(x), widened(x)
         unit = 10.0 ** (decimals if decimals > 0 else -decimals)
         y = xp.rint(wide * unit) / unit if decimals > 0 else xp.rint(wide / unit) * unit
         return y.astype(x.dtype)
