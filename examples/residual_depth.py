@@ -75,7 +75,7 @@ def draw(figure: Any, norms: dict[str, list[float]], losses: dict[str, list[floa
     left.set(xlabel="layer, from the input", title="gradient before training")
     left.set_ylabel("|∂L/∂W| (nats per unit of weight)")
     right.set(xlabel="step", ylabel="cross entropy (nats)", title="training", ylim=(-0.03, 1.1))
-    right.text(300, math.log(2) + 0.015, "ln 2: a tossed coin", ha="right")
+    right.text(115, math.log(2) + 0.015, "ln 2: a tossed coin")
     left.legend()
 
 
