@@ -163,7 +163,7 @@ def meet(operands: list[Any], floating: bool = False) -> list[Any]:
 def no_tensor(operands: list[Any]) -> TypeError:
     """What to raise when no operand is a Tensor."""
     kinds = " and ".join(type(x).__name__ for x in operands)
-    return TypeError(f"expected a Tensor, but got {kinds}. Make one: torch.tensor(x).")
+    return TypeError(f"expected a Tensor, but got {kinds}. Make one: tensor(x).")
 
 
 def refuse_numbers(name: str, *operands: Any) -> None:
@@ -175,7 +175,7 @@ def refuse_numbers(name: str, *operands: Any) -> None:
         if not hasattr(x, "dtype"):
             raise TypeError(
                 f"{name}(): argument {i + 1} must be Tensor, not {type(x).__name__}. "
-                "Make it one: torch.tensor(x)."
+                "Make it one: tensor(x)."
             )
 
 

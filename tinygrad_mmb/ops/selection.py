@@ -135,6 +135,8 @@ class Clamp(Function):
 class MaskedFill(Function):
     """y = value where the mask holds, else x.   ∂L/∂x = g elsewhere, ∂L/∂value = Σ g there."""
 
+    contiguous = True
+
     @staticmethod
     def forward(x: Array, mask: Array, value: Any) -> Array:
         value = as_array(value).astype(x.dtype) if is_array(value) else x.dtype.type(value)
@@ -233,7 +235,7 @@ def clamp(x: X, min: Any = None, max: Any = None) -> X:
     """
     promotion.refuse_numbers("clamp", x)
     if min is None and max is None:
-        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+        raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
     if not all(b is None or hasattr(b, "dtype") for b in (min, max)):
         min, max = number_bounds(x, min, max)
     return Clamp.apply(x, min, max)
@@ -246,7 +248,7 @@ def number_bounds(x: Any, *bounds: Any) -> list[float | None]:
             kinds = " and ".join(type(b).__name__ for b in bounds)
             raise TypeError(
                 f"clamp: min and max must be two numbers or two Tensors, not {kinds}. "
-                "Make the number a Tensor: torch.tensor(b)."
+                "Make the number a Tensor: tensor(b)."
             )
     numbers = [plain_number(b) for b in bounds]
     if x.dtype.kind == "f":
