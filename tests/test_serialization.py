@@ -26,7 +26,9 @@ def test_a_state_dict_comes_back_bit_for_bit(tmp_path):
         np.testing.assert_array_equal(value.numpy(), b.state_dict()[name].numpy())
 
 
-@pytest.mark.parametrize("dtype", "float16 float32 float64 int8 int16 int32 int64 uint8 bool".split())
+@pytest.mark.parametrize(
+    "dtype", ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"]
+)
 def test_every_dtype_0_d_and_empty_tensors_come_back(tmp_path, dtype):
     t = {
         "a": tm.from_numpy(np.arange(6).reshape(2, 3).astype(dtype)),
@@ -110,7 +112,10 @@ def test_weights_go_to_pytorch_and_back(tmp_path):
     safetensors_torch = pytest.importorskip("safetensors.torch")
     ours = network()
     theirs = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.Flatten(), torch.nn.Linear(18, 2)
+        torch.nn.Conv2d(1, 2, 3),
+        torch.nn.BatchNorm2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(18, 2),
     )
     x = np.random.default_rng(0).standard_normal((4, 1, 5, 5)).astype(np.float32)
     theirs(torch.from_numpy(x))  # so that the statistics are not those of the start

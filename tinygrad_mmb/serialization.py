@@ -33,7 +33,7 @@ def save(
     path: str | os.PathLike[str],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write Tensors (or arrays) by name, with PyTorch's keys and layouts: `save(model.state_dict(), path)`.
+    """Write Tensors (or arrays) by name, in PyTorch's layouts: `save(net.state_dict(), p)`.
 
     `metadata` are strings of your own. Tensors that share memory are stored one by one.
     Raises: TypeError for values that are no Tensors, and for metadata that is no text.
@@ -63,7 +63,9 @@ def load(path: str | os.PathLike[str], verify: bool = True) -> dict[str, Tensor]
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError, OSError) as error:
-        raise DamagedFileError(f"load: {path} is not a complete safetensors file: {error}") from error
+        raise DamagedFileError(
+            f"load: {path} is not a complete safetensors file: {error}"
+        ) from error
     if verify and CHECKSUMS in metadata:
         compare(path, arrays, metadata[CHECKSUMS])
     return {name: Tensor(as_array(array)) for name, array in arrays.items()}
@@ -106,8 +108,8 @@ def compare(path: Path, arrays: Mapping[str, Array], checksums: str) -> None:
     wrong = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
     if wrong:
         raise DamagedFileError(
-            f"load: {path} is damaged: {', '.join(wrong)} differ from their checksums. Use an older "
-            "checkpoint, or copy the file again"
+            f"load: {path} is damaged: {', '.join(wrong)} differ from their checksums. Use an "
+            "older checkpoint, or copy the file again"
         )
 
 

@@ -51,7 +51,7 @@ def test_a_module_list_is_a_list_whose_parameters_are_found():
     del box[0]
     box[0] = nn.Softplus()
     assert names(box[:2]) == ["Softplus", "Linear"] and type(box.pop(-1)) is nn.SiLU
-    assert names(box + [nn.ELU()]) == ["Softplus", "Linear", "ReLU", "ELU"]
+    assert names(box + nn.ModuleList([nn.ELU()])) == ["Softplus", "Linear", "ReLU", "ELU"]
     with pytest.raises(IndexError, match="holds 3"):
         box[3]
     with pytest.raises(TypeError, match="iterable"):
@@ -66,7 +66,8 @@ def test_more_than_ten_entries_stay_in_order():
 def test_equal_neighbours_of_a_module_list_are_printed_once():
     box = nn.ModuleList([nn.Linear(1, 1), nn.Linear(1, 1), nn.ReLU()])
     assert repr(box) == (
-        "ModuleList(\n  (0-1): 2 x Linear(in_features=1, out_features=1, bias=True)\n  (2): ReLU()\n)"
+        "ModuleList(\n  (0-1): 2 x Linear(in_features=1, out_features=1, bias=True)\n"
+        "  (2): ReLU()\n)"
     )
 
 

@@ -77,7 +77,9 @@ def test_filling_a_parameter_is_not_recorded_and_returns_it():
 
 
 def test_a_generator_decides_the_draw():
-    draws = [init.normal_(tm.empty(5), generator=tm.Generator().manual_seed(1)).numpy() for _ in "ab"]
+    draws = [
+        init.normal_(tm.empty(5), generator=tm.Generator().manual_seed(1)).numpy() for _ in "ab"
+    ]
     np.testing.assert_array_equal(*draws)
 
 

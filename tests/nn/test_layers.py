@@ -101,7 +101,9 @@ def test_output_gradients_and_state_are_pytorchs(torch, rng, name, args, kwargs,
 @pytest.mark.torch
 @pytest.mark.parametrize(("name", "args", "kwargs", "shape"), LAYERS, ids=IDS)
 def test_a_layer_is_printed_as_pytorch_prints_it(torch, name, args, kwargs, shape):
-    assert repr(getattr(nn, name)(*args, **kwargs)) == repr(getattr(torch.nn, name)(*args, **kwargs))
+    assert repr(getattr(nn, name)(*args, **kwargs)) == repr(
+        getattr(torch.nn, name)(*args, **kwargs)
+    )
 
 
 @pytest.mark.torch
@@ -195,7 +197,9 @@ def test_the_same_seed_gives_the_same_layer():
     tm.manual_seed(3)
     a = nn.Linear(3, 2)
     tm.manual_seed(3)
-    np.testing.assert_array_equal(a.weight.detach().numpy(), nn.Linear(3, 2).weight.detach().numpy())
+    np.testing.assert_array_equal(
+        a.weight.detach().numpy(), nn.Linear(3, 2).weight.detach().numpy()
+    )
 
 
 def test_parameters_take_dtype_and_default_dtype():

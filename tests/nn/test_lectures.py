@@ -112,9 +112,7 @@ def test_two_linear_layers_are_one():
     first, second = nn.Linear(3, 5).double(), nn.Linear(5, 2).double()
     x = torch.randn(7, 3, dtype=torch.float64)
     one = x @ (second.weight @ first.weight).T + second.weight @ first.bias + second.bias
-    np.testing.assert_allclose(
-        second(first(x)).detach().numpy(), one.detach().numpy(), atol=1e-12
-    )
+    np.testing.assert_allclose(second(first(x)).detach().numpy(), one.detach().numpy(), atol=1e-12)
 
 
 def test_without_a_hidden_layer_xor_costs_ln_2_and_with_8_tanh_units_nothing():

@@ -107,7 +107,7 @@ def test_loading_something_that_is_no_dict_is_a_type_error():
 
 
 def test_loading_an_array_asks_for_a_tensor():
-    with pytest.raises(RuntimeError, match="expected Tensor from checkpoint.*from_numpy"):
+    with pytest.raises(RuntimeError, match=r"expected Tensor from checkpoint.*from_numpy"):
         nn.Linear(1, 1, bias=False).load_state_dict({"weight": np.ones((1, 1))})
 
 
@@ -191,7 +191,7 @@ def test_submodules_parameters_and_buffers_are_found_by_path():
     assert model.get_buffer("0.count") is model[0].count
     with pytest.raises(AttributeError, match="has no attribute `nothing`"):
         model.get_submodule("0.nothing")
-    with pytest.raises(AttributeError, match="not an nn.Parameter"):
+    with pytest.raises(AttributeError, match=r"not an nn\.Parameter"):
         model.get_parameter("0.count")
     with pytest.raises(AttributeError, match="not a buffer"):
         model.get_buffer("0.scale")

@@ -48,7 +48,7 @@ def test_parameters_without_gradients_are_passed_over():
 
 
 def test_a_norm_that_is_not_finite_is_an_error_if_asked_for():
-    with pytest.raises(RuntimeError, match="total norm of order 2.0 of the gradients is inf"):
+    with pytest.raises(RuntimeError, match=r"total norm of order 2\.0 of the gradients is inf"):
         clip_grad_norm_(with_gradients([math.inf]), 1.0, error_if_nonfinite=True)
 
 

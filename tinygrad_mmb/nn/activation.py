@@ -51,7 +51,7 @@ class ELU(Module):
 
 
 class SELU(Module):
-    """λ x where x > 0, else λ α (eˣ - 1): keeps mean 0 and variance 1   (Klambauer et al., 2017)."""
+    """λ x where x > 0, else λ α (eˣ - 1): keeps mean 0, variance 1   (Klambauer et al., 2017)."""
 
     def __init__(self, inplace: bool = False) -> None:
         self.inplace = inplace

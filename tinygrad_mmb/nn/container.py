@@ -11,7 +11,7 @@ from tinygrad_mmb.nn.parameter import Parameter
 
 
 class Numbered(Module):
-    """Entries under the names "0", "1", ...: what Sequential, ModuleList and ParameterList share."""
+    """Entries under the names "0", "1", ...: what ModuleList and ParameterList share."""
 
     def _entries(self) -> list[Any]:
         return [value for name, value in vars(self).items() if name.isdigit()]
@@ -25,7 +25,9 @@ class Numbered(Module):
     def _position(self, index: int) -> int:
         n = len(self)
         if not -n <= index < n:
-            raise IndexError(f"index {index} is out of range: {type(self).__name__} holds {n} entries")
+            raise IndexError(
+                f"index {index} is out of range: {type(self).__name__} holds {n} entries"
+            )
         return index % n
 
     def __len__(self) -> int:
@@ -39,7 +41,7 @@ class Numbered(Module):
 
 
 class Sequential(Module):
-    """One module after the other: Sequential(Linear(3, 8), ReLU(), Linear(8, 2)), or a dict of them."""
+    """One module after the other: Sequential(Linear(3, 8), ReLU()), or a dict of them."""
 
     def __init__(self, *args: Any) -> None:
         named = args[0].items() if len(args) == 1 and isinstance(args[0], dict) else enumerate(args)
@@ -60,7 +62,9 @@ class Sequential(Module):
     def _name_at(self, index: int) -> str:
         names = self._names()
         if not -len(names) <= index < len(names):
-            raise IndexError(f"index {index} is out of range: Sequential holds {len(names)} modules")
+            raise IndexError(
+                f"index {index} is out of range: Sequential holds {len(names)} modules"
+            )
         return names[index]
 
     def __len__(self) -> int:
@@ -245,7 +249,7 @@ class ModuleDict(Module):
         """Add modules, or put them in the place of those that have their keys."""
         if not isinstance(modules, Iterable):
             raise TypeError(
-                f"ModuleDict.update needs a mapping or (key, module) pairs, not {type(modules).__name__}"
+                f"ModuleDict.update needs a mapping or pairs, not {type(modules).__name__}"
             )
         for key, module in modules.items() if isinstance(modules, Mapping) else modules:
             self[key] = module
@@ -294,7 +298,11 @@ class ParameterList(Numbered):
             f"[{p.dtype} of size {'x'.join(map(str, p.shape))}]"
             for i, p in enumerate(self)
         ]
-        return "ParameterList(" + "".join(f"\n    {line}" for line in lines) + ("\n)" if lines else ")")
+        return (
+            "ParameterList("
+            + "".join(f"\n    {line}" for line in lines)
+            + ("\n)" if lines else ")")
+        )
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         raise RuntimeError("ParameterList should not be called.")
@@ -302,4 +310,8 @@ class ParameterList(Numbered):
 
 def as_parameter(value: Any) -> Any:
     """Tensors as Parameters; everything else as it is."""
-    return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
+    return (
+        Parameter(value)
+        if isinstance(value, Tensor) and not isinstance(value, Parameter)
+        else value
+    )

@@ -16,7 +16,7 @@ MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class Conv2d(Module):
-    """Filters slid over images: y[n, o] = Σ over channels and window of x · weight[o], plus bias[o].
+    """Filters slid over images: y[n, o] = Σ over channels and window of x · weight[o], + bias[o].
 
     Shapes: x (N, in_channels, H, W) → (N, out_channels, OH, OW), OH as in F.conv2d; weight
     (out_channels, in_channels / groups, *kernel_size), bias (out_channels,).
@@ -56,7 +56,9 @@ class Conv2d(Module):
         self.out_channels = out_channels
         self.kernel_size = pair_of(kernel_size, "kernel_size", "Conv2d")
         self.stride = pair_of(stride, "stride", "Conv2d")
-        self.padding = padding if isinstance(padding, str) else pair_of(padding, "padding", "Conv2d")
+        self.padding = (
+            padding if isinstance(padding, str) else pair_of(padding, "padding", "Conv2d")
+        )
         self.dilation = pair_of(dilation, "dilation", "Conv2d")
         self.groups = groups
         self.padding_mode = padding_mode
@@ -76,7 +78,7 @@ class Conv2d(Module):
             init.uniform_(self.bias, -k, k)
 
     def forward(self, input: Tensor) -> Tensor:
-        padding = self.padding
+        padding: Any = self.padding
         if self.padding_mode != "zeros":
             input = F.pad(input, self.border(), mode=self.padding_mode)
             padding = 0

@@ -30,7 +30,7 @@ class DropoutModule(Module):
 
 
 class Dropout(DropoutModule):
-    """Each value zeroed with probability p, the rest divided by 1 - p   (Srivastava et al., 2014)."""
+    """Each value zeroed with probability p, the rest divided by 1 - p   (Srivastava, 2014)."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout(input, self.p, self.training, self.inplace, self.generator)

@@ -26,7 +26,8 @@ class Flatten(Module):
 class Unflatten(Module):
     """One dimension made several: Unflatten(1, (C, H, W)) undoes Flatten.
 
-    One of the sizes may be -1. Raises: TypeError unless they are ints; RuntimeError if they do not fit.
+    One of the sizes may be -1.
+    Raises: TypeError unless they are ints; RuntimeError if they do not fit.
     """
 
     def __init__(self, dim: int, unflattened_size: tuple[int, ...] | list[int]) -> None:
@@ -37,7 +38,8 @@ class Unflatten(Module):
             if not isinstance(n, int):
                 kind = type(n).__name__
                 raise TypeError(
-                    f"unflattened_size must be tuple of ints, but found element of type {kind} at pos {i}"
+                    "unflattened_size must be tuple of ints, but found element of type "
+                    f"{kind} at pos {i}"
                 )
         self.dim = dim
         self.unflattened_size = unflattened_size
@@ -46,7 +48,8 @@ class Unflatten(Module):
         n = input.ndim
         if not -n <= self.dim < n:
             raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {self.dim})"
+                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got "
+                f"{self.dim})"
             )
         dim = self.dim % n
         size, sizes = input.shape[dim], tuple(self.unflattened_size)

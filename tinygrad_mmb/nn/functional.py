@@ -1,4 +1,4 @@
-"""Layers as functions, under PyTorch's names: `F.linear(x, weight, bias)`. The mathematics is in ops."""
+"""Layers as functions, under PyTorch's names: `F.linear(x, weight)`. The mathematics is in ops."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from tinygrad_mmb.autograd import inplace as writing
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.ops.activation import elu, gelu, leaky_relu, selu, silu, softplus
 from tinygrad_mmb.ops.attention import scaled_dot_product_attention
+from tinygrad_mmb.ops.binary_cross_entropy import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+)
 from tinygrad_mmb.ops.convolution import conv2d
+from tinygrad_mmb.ops.cross_entropy import cross_entropy, nll_loss
 from tinygrad_mmb.ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d
 from tinygrad_mmb.ops.embedding import embedding, one_hot
 from tinygrad_mmb.ops.linear import linear
-from tinygrad_mmb.ops.loss import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    l1_loss,
-    mse_loss,
-    nll_loss,
-)
+from tinygrad_mmb.ops.loss import l1_loss, mse_loss
 from tinygrad_mmb.ops.normalization import batch_norm, layer_norm
 from tinygrad_mmb.ops.padding import pad
 from tinygrad_mmb.ops.pooling import avg_pool2d, max_pool2d
@@ -79,7 +77,7 @@ def tanh(input: Tensor) -> Tensor:
 def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
-    """eˣ / Σ eˣ over a dimension. Say which: dim=None guesses, with a warning, as PyTorch does."""
+    """eˣ / Σ eˣ over a dimension. Say which: dim=None guesses, with a warning."""
     dim = guessed_dim("softmax", input.ndim, _stacklevel) if dim is None else dim
     return ops.softmax(input, dim, dtype=dtype)
 
@@ -87,7 +85,7 @@ def softmax(
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
-    """ln softmax(x) over a dimension. Say which: dim=None guesses, with a warning, as PyTorch does."""
+    """ln softmax(x) over a dimension. Say which: dim=None guesses, with a warning."""
     dim = guessed_dim("log_softmax", input.ndim, _stacklevel) if dim is None else dim
     return ops.log_softmax(input, dim, dtype=dtype)
 

@@ -99,7 +99,9 @@ def eye_(tensor: Tensor) -> Tensor:
     return write(tensor, namespace(tensor.array).eye(*tensor.shape))
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+def xavier_uniform_(
+    tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
+) -> Tensor:
     """From U(-a, a), a = gain · √(6 / (fan_in + fan_out))   (Glorot and Bengio, 2010)."""
     fan_in, fan_out = fans(tensor.shape)
     a = gain * math.sqrt(6.0 / (fan_in + fan_out))
@@ -119,7 +121,7 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:
-    """From U(-b, b), b = gain · √(3 / fan)   (He et al., 2015). `a` is the slope of a leaky ReLU."""
+    """From U(-b, b), b = gain · √(3 / fan)   (He et al., 2015). `a`: slope of a leaky ReLU."""
     if 0 in tensor.shape:
         warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
         return tensor
@@ -179,7 +181,7 @@ def glorot(shape: tuple[int, ...], generator: Generator | None = None) -> Tensor
 
 
 def glorot_relu(shape: tuple[int, ...], generator: Generator | None = None) -> Tensor:
-    """W ~ N(0, 4 / (n_in + n_out)): Glorot's, times 2 because ReLU switches half of the signal off."""
+    """W ~ N(0, 4 / (n_in + n_out)): Glorot's, times 2: ReLU switches half of the signal off."""
     return xavier_normal_(blank(shape), math.sqrt(2.0), generator)
 
 
@@ -193,9 +195,7 @@ def lecun(shape: tuple[int, ...], generator: Generator | None = None) -> Tensor:
     return kaiming_normal_(blank(shape), nonlinearity="linear", generator=generator)
 
 
-def uniform(
-    shape: tuple[int, ...], low: float, high: float, dtype: DType | None = None
-) -> Tensor:
+def uniform(shape: tuple[int, ...], low: float, high: float, dtype: DType | None = None) -> Tensor:
     """A new Tensor from U(low, high)."""
     return uniform_(blank(shape, dtype), low, high)
 

@@ -17,8 +17,8 @@ class Linear(Module):
 
     Shapes: x (..., in_features) → y (..., out_features); weight (out_features, in_features), bias
     (out_features,).
-    Start: weight and bias from U(-k, k), k = 1/√in_features (PyTorch's default; x W loses a factor 3
-    of variance).
+    Start: weight and bias from U(-k, k), k = 1/√in_features (PyTorch's default; x W loses a
+    factor 3 of variance).
     Raises: RuntimeError if the last dimension of x is not in_features.
     """
 

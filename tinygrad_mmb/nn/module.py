@@ -1,7 +1,7 @@
 """Module: parameters, buffers and other modules under the names of its attributes.
 
 There is no registration behind the scenes: `self.weight = Parameter(...)` is a plain attribute, and
-`named_parameters()` looks through `vars(self)` in order of assignment, so a debugger shows the truth.
+`named_parameters()` looks through `vars(self)` in order of assignment: a debugger shows the truth.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from tinygrad_mmb.autograd.grad_mode import no_grad
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.backend import DType, as_dtype, device, float16, float32, float64
 from tinygrad_mmb.nn.parameter import Parameter
-
 
 numbers = count()  # of hooks, in order of registration
 
@@ -91,9 +90,9 @@ class Module:
                 if any(isinstance(v, (Module, Parameter)) for v in inside):
                     box = "ModuleDict" if isinstance(value, dict) else "ModuleList"
                     raise TypeError(
-                        f"{type(self).__name__}.{name} is a bare {type(value).__name__} of modules or "
-                        f"parameters, which training, saving and moving would overlook. Use nn.{box} "
-                        "(nn.ParameterList for parameters)"
+                        f"{type(self).__name__}.{name} is a bare {type(value).__name__} of modules "
+                        "or parameters, which training, saving and moving would overlook. Use "
+                        f"nn.{box} (nn.ParameterList for parameters)"
                     )
 
     def children(self) -> Iterator[Module]:
@@ -115,7 +114,7 @@ class Module:
             yield from module.named_modules(memo, join(prefix, name), remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
-        """This module and all inside."""
+        """The module itself and all inside."""
         for _, module in self.named_modules():
             yield module
 
@@ -212,7 +211,7 @@ class Module:
         if not isinstance(name, str):
             raise TypeError(f"{kind} name should be a string, but got {type(name).__name__}")
         if "." in name:
-            raise KeyError(f"{kind} name can't contain \".\", got: {name}")
+            raise KeyError(f'{kind} name can\'t contain ".", got: {name}')
         if not name:
             raise KeyError(f'{kind} name can\'t be empty string ""')
         kinds = {"buffer": Tensor, "parameter": Parameter, "module": Module}
@@ -342,7 +341,7 @@ class Module:
         prefix: str = "",
         keep_vars: bool = False,
     ) -> dict[str, Any]:
-        """Parameters and persistent buffers by name, in PyTorch's keys and order, sharing memory."""
+        """Parameters and persistent buffers by name, in PyTorch's keys and order; no copies."""
         state = {} if destination is None else destination
         for name, value in (*self._own_parameters(), *self._own_buffers(persistent_only=True)):
             state[prefix + name] = value if keep_vars else value.detach()
@@ -355,8 +354,8 @@ class Module:
     ) -> IncompatibleKeys:
         """Copy values in; with `assign` the Tensors themselves take the old ones' places.
 
-        Raises: RuntimeError naming every key that is missing, unknown (both if strict) or of another
-        shape; those that fit have been copied by then, as in PyTorch.
+        Raises: RuntimeError naming every key that is missing, unknown (both if strict) or of
+        another shape; those that fit have been copied by then, as in PyTorch.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -381,7 +380,9 @@ class Module:
             problems.insert(0, f"Unexpected key(s) in state_dict: {quoted(unexpected)}. ")
         if problems:
             text = "\n\t".join(problems)
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{text}")
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{text}"
+            )
         return IncompatibleKeys(missing, unexpected)
 
     # -- hooks -----------------------------------------------------------------------------------
@@ -389,13 +390,13 @@ class Module:
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> HookHandle:
-        """Call `hook(module, inputs)` before forward; what it returns, if anything, goes in instead."""
+        """Call `hook(module, inputs)` before forward; what it returns goes in instead."""
         return self._add_hook("_forward_pre_hooks", hook, prepend, with_kwargs)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> HookHandle:
-        """Call `hook(module, inputs, output)` after forward; what it returns, if anything, comes out."""
+        """Call `hook(module, inputs, output)` after forward; what it returns comes out instead."""
         return self._add_hook("_forward_hooks", hook, prepend, with_kwargs)
 
     def _add_hook(self, kind: str, hook: Any, prepend: bool, with_kwargs: bool) -> HookHandle:
@@ -440,7 +441,7 @@ class Module:
 
 
 def join(path: str, name: str) -> str:
-    """ "a.b" and "c" as "a.b.c"."""
+    """The path to `name` inside `path`: "a.b.c"."""
     return f"{path}.{name}" if path else name
 
 
@@ -467,8 +468,8 @@ def load_value(
         new = new[0]
     if new.shape != own.shape:
         return (
-            f"size mismatch for {key}: copying a param with shape {tuple(new.shape)} from checkpoint, "
-            f"the shape in current model is {tuple(own.shape)}."
+            f"size mismatch for {key}: copying a param with shape {tuple(new.shape)} from "
+            f"checkpoint, the shape in current model is {tuple(own.shape)}."
         )
     if not assign:
         with no_grad():

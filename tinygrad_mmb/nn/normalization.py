@@ -19,7 +19,8 @@ class BatchNorm(Module):
     `momentum` towards each batch's (momentum=None: their plain average over all batches;
     track_running_stats=False: there are none, and the batch's serve always).
     Start: weight 1, bias 0, running_mean 0, running_var 1.
-    Raises: ValueError for input of a wrong number of dimensions, or one value per channel in training.
+    Raises: ValueError for input of a wrong number of dimensions, or with one value per channel in
+    training.
     """
 
     dimensions: tuple[int, ...] = ()
@@ -132,7 +133,9 @@ class LayerNorm(Module):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = (
+            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        )
         self.normalized_shape = shape
         self.eps = eps
         self.elementwise_affine = elementwise_affine

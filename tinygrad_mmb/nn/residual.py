@@ -26,8 +26,8 @@ class Residual(Module):
         y = self.block(x)
         if y.shape != x.shape:
             raise RuntimeError(
-                f"Residual: the block makes {tuple(y.shape)} of {tuple(x.shape)}, so the two cannot "
-                "be added. Give the block as many outputs as inputs"
+                f"Residual: the block makes {tuple(y.shape)} of {tuple(x.shape)}, so the two "
+                "cannot be added. Give the block as many outputs as inputs"
             )
         return x + y
 
@@ -39,9 +39,7 @@ class DenseBlock(Module):
     Layer k, from 0, has (in_features + k · growth) · growth weights and growth biases.
     """
 
-    def __init__(
-        self, in_features: int, growth: int, layers: int, activation: Any = ReLU
-    ) -> None:
+    def __init__(self, in_features: int, growth: int, layers: int, activation: Any = ReLU) -> None:
         self.in_features, self.growth = in_features, growth
         self.layers = Sequential(
             *[

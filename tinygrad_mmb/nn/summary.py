@@ -21,7 +21,9 @@ def summary(module: Module, *inputs: Any) -> str:
     for path, part in module.named_modules():
         own = sum(math.prod(p.shape) for p in part.parameters(recurse=False))
         name = path or "(whole)"
-        rows.append((name, type(part).__name__, shapes.get(id(part), ""), f"{own:,}" if own else ""))
+        rows.append(
+            (name, type(part).__name__, shapes.get(id(part), ""), f"{own:,}" if own else "")
+        )
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = [
         f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip()
@@ -30,7 +32,9 @@ def summary(module: Module, *inputs: Any) -> str:
     rule = "-" * (sum(widths) + 6)
     total = sum(math.prod(p.shape) for p in module.parameters())
     trained = sum(math.prod(p.shape) for p in module.parameters() if p.requires_grad)
-    return "\n".join([lines[0], rule, *lines[1:], rule, f"{total:,} parameters, {trained:,} trained"])
+    return "\n".join(
+        [lines[0], rule, *lines[1:], rule, f"{total:,} parameters, {trained:,} trained"]
+    )
 
 
 def output_shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:

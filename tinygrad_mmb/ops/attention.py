@@ -1,4 +1,4 @@
-"""Attention: every query takes a weighted mean of the values, the weights from its match with the keys."""
+"""Attention: every query takes a mean of the values, weighted by its match with the keys."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def scaled_dot_product_attention(
 ) -> X:
     """softmax(scale · Q Kᵀ + mask) V   (Vaswani et al., 2017), scale = 1 / √E.
 
-    Shapes: query (..., L, E), key (..., S, E), value (..., S, D) → (..., L, D). attn_mask broadcasts
-    to (..., L, S): bool (True takes part) or added. is_causal: query i sees the keys 0 to i. A query
-    that sees no key gets zeros. enable_gqa: one head of key and value serves several of query.
+    Shapes: query (..., L, E), key (..., S, E), value (..., S, D) → (..., L, D). attn_mask, which
+    broadcasts to (..., L, S), is bool (True takes part) or added. is_causal: query i sees the keys
+    0 to i. A query that sees no key gets zeros. enable_gqa: a head of key and value serves several
+    of query.
     Raises: RuntimeError where shapes and dtypes do not fit.
     """
     where = (
@@ -38,7 +39,11 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key, value = shared_heads(where, query, key), shared_heads(where, query, value)
     if query.dtype == float16:  # the scores overflow and round too early in 16 bits
-        mask = attn_mask if attn_mask is None or attn_mask.dtype.kind == "b" else ops.to(attn_mask, float32)
+        mask = (
+            attn_mask
+            if attn_mask is None or attn_mask.dtype.kind == "b"
+            else ops.to(attn_mask, float32)
+        )
         query, key, value = (ops.to(x, float32) for x in (query, key, value))
         wide = scaled_dot_product_attention(query, key, value, mask, dropout_p, is_causal, scale)
         return ops.to(wide, float16)
@@ -57,7 +62,7 @@ def scaled_dot_product_attention(
 
 def masked_softmax(scores: X) -> X:
     """Softmax over the last dimension; zeros where every score is -∞."""
-    array = getattr(scores, "array", scores)
+    array: Any = getattr(scores, "array", scores)
     if not array.shape[-1]:
         return ops.softmax(scores, -1)
     unseen = (array == -math.inf).all(-1, keepdims=True)
@@ -78,7 +83,8 @@ def shared_heads(where: str, query: Any, x: X) -> X:
     if query.ndim < 3 or x.ndim < 3 or not x.shape[-3] or query.shape[-3] % x.shape[-3]:
         raise RuntimeError(f"{where}: enable_gqa needs heads of query that key and value divide")
     times = query.shape[-3] // x.shape[-3]
-    lead, (h, s, e) = tuple(x.shape[:-3]), x.shape[-3:]
+    lead: tuple[int, ...] = tuple(x.shape[:-3])
+    h, s, e = x.shape[-3:]
     wide = ops.expand(ops.reshape(x, (*lead, h, 1, s, e)), (*lead, h, times, s, e))
     return ops.reshape(wide, (*lead, h * times, s, e))
 

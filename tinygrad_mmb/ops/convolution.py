@@ -125,7 +125,9 @@ def conv2d(
             f"got input of shape {tuple(input.shape)}"
         )
     if weight.ndim != 4:
-        raise RuntimeError(f"conv2d: expected weight (O, C / groups, KH, KW), but got {weight.shape}")
+        raise RuntimeError(
+            f"conv2d: expected weight (O, C / groups, KH, KW), but got {weight.shape}"
+        )
     steps, holes = pair_of(stride, "stride", "conv2d"), pair_of(dilation, "dilation", "conv2d")
     kernel = (weight.shape[2], weight.shape[3])
     before, after = borders(padding, kernel, steps, holes)
@@ -145,7 +147,9 @@ def borders(padding: Any, kernel: Any, stride: Any, dilation: Any) -> tuple[Any,
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding != "same":
-        raise RuntimeError(f"conv2d: invalid padding string {padding!r}; give 'same', 'valid' or numbers")
+        raise RuntimeError(
+            f"conv2d: invalid padding string {padding!r}; give 'same', 'valid' or numbers"
+        )
     if stride != (1, 1):
         raise RuntimeError(
             f"conv2d: padding='same' is not supported for strided convolutions, and stride={stride}"
@@ -161,7 +165,9 @@ def check(input: Any, weight: Any, bias: Any, geometry: Geometry, groups: int) -
     if isinstance(groups, bool) or not isinstance(groups, int):
         raise TypeError(f"{where}: groups must be an int, but got {groups!r}")
     if groups < 1:
-        raise RuntimeError(f"{where}: non-positive groups is not supported, but got groups={groups}")
+        raise RuntimeError(
+            f"{where}: non-positive groups is not supported, but got groups={groups}"
+        )
     if min(geometry.stride) < 1:
         raise RuntimeError(f"{where}: non-positive stride is not supported: {geometry.stride}")
     if min(geometry.dilation) < 1:
@@ -172,8 +178,8 @@ def check(input: Any, weight: Any, bias: Any, geometry: Geometry, groups: int) -
         raise RuntimeError(f"{where}: expected the {o} filters to be divisible by groups={groups}")
     if input.shape[-3] != c * groups:
         raise RuntimeError(
-            f"{where}: given groups={groups}, expected input to have {c * groups} channels, but got "
-            f"{input.shape[-3]} channels instead. Channels come before rows and columns: (N, C, H, W)"
+            f"{where}: given groups={groups}, expected input to have {c * groups} channels, but "
+            f"got {input.shape[-3]} channels instead. Channels come before rows: (N, C, H, W)"
         )
     if min(geometry.kernel) < 1:
         raise RuntimeError(f"{where}: kernel size should be greater than zero: {geometry.kernel}")
@@ -184,7 +190,7 @@ def check(input: Any, weight: Any, bias: Any, geometry: Geometry, groups: int) -
         if size < geometry.span(axis):
             raise RuntimeError(
                 f"{where}: the kernel covers {geometry.span(axis)} pixels of dimension {axis - 2}, "
-                f"but the padded input has only {size}. Kernel size can't be greater than input size"
+                f"but the padded input has {size}. Kernel size can't be greater than input size"
             )
     if 0 in input.shape[-2:]:
         raise RuntimeError(f"{where}: only zero batch or zero channel inputs are supported")
@@ -196,5 +202,9 @@ def check(input: Any, weight: Any, bias: Any, geometry: Geometry, groups: int) -
         )
     if input.dtype.kind == "b":
         raise NotImplementedError(f"{where}: not implemented for bool; use x.to(float32)")
-    if isinstance(weight, Tensor) is not isinstance(input, Tensor) and not isinstance(input, Tensor):
-        raise TypeError(f"{where}: input is an array and weight a Tensor; wrap it: from_numpy(input)")
+    if isinstance(weight, Tensor) is not isinstance(input, Tensor) and not isinstance(
+        input, Tensor
+    ):
+        raise TypeError(
+            f"{where}: input is an array and weight a Tensor; wrap it: from_numpy(input)"
+        )

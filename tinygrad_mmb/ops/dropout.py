@@ -77,7 +77,9 @@ def dropout2d(
     if not training:
         return input
     if input.ndim < 2:
-        raise RuntimeError(f"dropout2d: feature dropout needs (N, C, ...), not {tuple(input.shape)}")
+        raise RuntimeError(
+            f"dropout2d: feature dropout needs (N, C, ...), not {tuple(input.shape)}"
+        )
     shape = (*input.shape[:2], *[1] * (input.ndim - 2))
     return multiplied(input, mask_of(input, shape, p, generator), inplace)
 

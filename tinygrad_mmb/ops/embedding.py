@@ -72,7 +72,8 @@ def embedding(
 
     Shapes: input of any shape, int64 or int32; weight (V, D) → (*input.shape, D).
     `padding_idx`: that row gets no gradient. `max_norm`: rows that are longer are shortened in
-    place, in the `norm_type` norm. `scale_grad_by_freq`: gradients divided by how often an index came.
+    place, in the `norm_type` norm. `scale_grad_by_freq`: gradients are divided by how
+    often an index came.
     Raises: IndexError outside the table; RuntimeError for dtypes and shapes that do not fit.
     """
     where = f"embedding of input {tuple(input.shape)} in weight {tuple(weight.shape)}"
@@ -81,26 +82,32 @@ def embedding(
     rows = weight.shape[0]
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
-            raise AssertionError(f"{where}: padding_idx={padding_idx} must be within 0 and {rows - 1}")
+            raise AssertionError(
+                f"{where}: padding_idx={padding_idx} must be within 0 and {rows - 1}"
+            )
         padding_idx %= rows
     if input.dtype not in (backend.int64, backend.int32):
-        raise RuntimeError(f"{where}: expected input int64 or int32, but got {input.dtype}; x.long()")
+        raise RuntimeError(
+            f"{where}: expected input int64 or int32, but got {input.dtype}; x.long()"
+        )
     if sparse:
         raise NotImplementedError(f"{where}: sparse=True: there are no sparse gradients here")
-    index = getattr(input, "array", input)
-    if index.size and not (0 <= index.min() and index.max() < rows):
+    index: Any = getattr(input, "array", input)
+    if index.size and not (index.min() >= 0 and index.max() < rows):
         wrong = index[(index < 0) | (index >= rows)].ravel()[0]
-        raise IndexError(f"{where}: index {wrong} is out of range: there are the rows 0 to {rows - 1}")
+        raise IndexError(
+            f"{where}: index {wrong} is out of range: there are the rows 0 to {rows - 1}"
+        )
     if max_norm is not None:
         shorten(weight, index, max_norm, norm_type)
     share = shares(index, weight.dtype, rows, padding_idx, scale_grad_by_freq)
-    return Rows.apply(weight, index if share is None else index, share)
+    return Rows.apply(weight, index, share)
 
 
 def shares(
     index: Array, dtype: Any, rows: int, padding_idx: int | None, by_frequency: bool
 ) -> Array | None:
-    """What part of its gradient each looked-up vector hands to its row; None where all hand on 1."""
+    """What part of its gradient each looked-up vector hands to its row; None: all of it."""
     if padding_idx is None and not by_frequency:
         return None
     xp = namespace(index)

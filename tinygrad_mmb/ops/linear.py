@@ -52,9 +52,12 @@ def linear(input: X, weight: X, bias: X | None = None) -> X:
     → (..., out_features).
     Raises: RuntimeError where shapes or dtypes do not fit.
     """
-    x, w = tuple(input.shape), tuple(weight.shape)
+    x: tuple[int, ...] = tuple(input.shape)
+    w: tuple[int, ...] = tuple(weight.shape)
     if not input.ndim or not weight.ndim:
-        raise RuntimeError(f"linear: both arguments need to be at least 1D, but they are {x} and {w}")
+        raise RuntimeError(
+            f"linear: both arguments need to be at least 1D, but they are {x} and {w}"
+        )
     if weight.ndim > 2 or (weight.ndim == 1 and bias is not None):
         raise RuntimeError(f"linear: weight must be a matrix (out, in), but its shape is {w}")
     if x[-1] != w[-1]:
@@ -75,5 +78,7 @@ def linear(input: X, weight: X, bias: X | None = None) -> X:
     if bias is not None:
         fits = all(b in (1, n) for b, n in zip(bias.shape[::-1], (w[0], *x[-2::-1]), strict=False))
         if not fits or bias.ndim > max(input.ndim, 1):
-            raise RuntimeError(f"linear: expected bias of shape ({w[0]},), but got {tuple(bias.shape)}")
+            raise RuntimeError(
+                f"linear: expected bias of shape ({w[0]},), but got {tuple(bias.shape)}"
+            )
     return Linear.apply(input, weight, bias)

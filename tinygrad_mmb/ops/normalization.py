@@ -61,10 +61,12 @@ class BatchNorm(Fused):
 
 
 class LayerNorm(Fused):
-    """y = (x - μ) / √(σ² + ε) · weight + bias, with μ, σ² over the last `k` dimensions of each sample.
+    """y = (x - μ) / √(σ² + ε) · weight + bias, with μ, σ² over a sample's last `k` dimensions.
 
     The way back is that of BatchNorm with other dimensions.
     """
+
+    contiguous = True
 
     @staticmethod
     def definition(x: Any, weight: Any, bias: Any, k: int, eps: float) -> Any:
@@ -140,7 +142,14 @@ def batch_norm(
     check_statistics(where, input, running_mean, running_var, weight, bias, training)
     if input.dtype == float16:
         y = of_batch(
-            wider(input), running_mean, running_var, wider(weight), wider(bias), training, momentum, eps
+            wider(input),
+            running_mean,
+            running_var,
+            wider(weight),
+            wider(bias),
+            training,
+            momentum,
+            eps,
         )
         return ops.to(y, float16)
     return of_batch(input, running_mean, running_var, weight, bias, training, momentum, eps)
@@ -176,7 +185,9 @@ def move(running: Any, batch: Any, momentum: float) -> None:
 def check_batch(where: str, x: Any, mean: Any, var: Any, momentum: Any, eps: float) -> None:
     """Raise where statistics of the batch cannot be taken."""
     if isinstance(momentum, bool) or not isinstance(momentum, (int, float)):
-        raise TypeError(f"{where}: argument 'momentum' must be float, not {type(momentum).__name__}")
+        raise TypeError(
+            f"{where}: argument 'momentum' must be float, not {type(momentum).__name__}"
+        )
     if eps <= 0.0:
         raise ValueError(f"{where}: eps must be positive during training, but got {eps}")
     if (mean is None) != (var is None):
@@ -196,7 +207,9 @@ def check_statistics(
     """Raise where the vectors per channel do not fit the input."""
     if not training and (mean is None or var is None):
         missing = "running_mean" if mean is None else "running_var"
-        raise RuntimeError(f"{where}: {missing} must be defined in evaluation mode (training=False)")
+        raise RuntimeError(
+            f"{where}: {missing} must be defined in evaluation mode (training=False)"
+        )
     if x.ndim < 2:
         raise RuntimeError(f"{where}: expected (N, C, ...)")
     if x.dtype.kind != "f":
@@ -265,6 +278,6 @@ def layer_norm(
         wide = layer_norm(wider(input), shape, wider(weight), wider(bias), eps)
         return ops.to(wide, float16)
     if not math.prod(input.shape):
-        y = input * 1.0 if weight is None else input * weight  # type: ignore[operator]
-        return y if bias is None else y + bias  # type: ignore[operator]
+        y = input * 1.0 if weight is None else input * weight
+        return y if bias is None else y + bias
     return LayerNorm.apply(input, weight, bias, len(shape), eps)

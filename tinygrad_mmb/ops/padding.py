@@ -14,11 +14,13 @@ __all__ = ["pad"]
 
 
 class ConstantPad(Function):
-    """A border of `value`; negative widths crop.   ∂L/∂x = g without the border: g padded by -border."""
+    """A border of `value`; negative widths crop.   ∂L/∂x = g without its border."""
 
     @staticmethod
     def forward(x: Array, border: tuple[tuple[int, int], ...], value: float) -> Array:
-        shape = tuple(n + before + after for n, (before, after) in zip(x.shape, border, strict=True))
+        shape = tuple(
+            n + before + after for n, (before, after) in zip(x.shape, border, strict=True)
+        )
         y = namespace(x).full(shape, value, x.dtype)
         y[tuple(overlap(border))] = x[tuple(overlap([(-b, -a) for b, a in border]))]
         return y
@@ -43,7 +45,9 @@ def overlap(border: Any) -> Iterator[slice]:
         yield slice(max(before, 0), -after if after > 0 else None)
 
 
-def pad(input: X, pad: tuple[int, ...] | list[int], mode: str = "constant", value: float | None = None) -> X:
+def pad(
+    input: X, pad: tuple[int, ...] | list[int], mode: str = "constant", value: float | None = None
+) -> X:
     """A border around the last dimensions: pad = (left, right, top, bottom, ...), the last first.
 
     mode: "constant" (of `value`, 0 by default; negative widths crop), "reflect" (without the edge),
@@ -56,10 +60,13 @@ def pad(input: X, pad: tuple[int, ...] | list[int], mode: str = "constant", valu
         if isinstance(w, bool) or not isinstance(w, int):
             raise TypeError(f"{where}: widths must be ints")
     if len(widths) % 2:
-        raise RuntimeError(f"{where}: the number of widths must be divisible by 2: (left, right, ...)")
+        raise RuntimeError(
+            f"{where}: the number of widths must be divisible by 2: (left, right, ...)"
+        )
     if len(widths) > 2 * input.ndim:
         raise RuntimeError(f"{where}: at most two widths for each of the {input.ndim} dimensions")
-    pairs = list(zip(widths[0::2], widths[1::2], strict=True))[::-1]
+    pairs: list[tuple[int, int]] = list(zip(widths[0::2], widths[1::2], strict=True))
+    pairs.reverse()
     if mode == "constant":
         border = (*[(0, 0)] * (input.ndim - len(pairs)), *pairs)
         if any(n + b + a < 0 or n + min(b, 0) < 0 or n + min(a, 0) < 0
@@ -74,9 +81,10 @@ def pad(input: X, pad: tuple[int, ...] | list[int], mode: str = "constant", valu
         raise NotImplementedError(
             f"{where}: mode {mode!r} pads the last 1 to 3 dimensions of (N, C, ...) or (C, ...)"
         )
-    for dim, (before, after) in enumerate(pairs, start=input.ndim - len(pairs)):
-        source = continued(where, input.shape[dim], before, after, mode)
-        input = ops.getitem(input, (*[slice(None)] * dim, source))
+    first: int = input.ndim - len(pairs)
+    for i, (before, after) in enumerate(pairs):
+        source = continued(where, input.shape[first + i], before, after, mode)
+        input = ops.getitem(input, (*[slice(None)] * (first + i), source))
     return input
 
 

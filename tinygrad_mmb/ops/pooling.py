@@ -10,7 +10,7 @@ from tinygrad_mmb import backend, ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.ops.windows import Geometry, Pair, pair_of, padded
+from tinygrad_mmb.ops.windows import Geometry, Pair, padded, pair_of
 
 __all__ = ["avg_pool2d", "max_pool2d"]
 
@@ -164,10 +164,9 @@ def max_pool2d(
     Shapes: input (N, C, H, W) or (C, H, W) → (N, C, OH, OW). Of equal values the first gets all
     of the gradient. Raises: RuntimeError where sizes do not fit.
     """
-    geometry = geometry_of(
-        "max_pool2d", input, kernel_size, stride, padding, pair_of(dilation, "dilation", "max_pool2d"),
-        ceil_mode,
-    )  # fmt: skip
+    where = "max_pool2d"
+    holes = pair_of(dilation, "dilation", where)
+    geometry = geometry_of(where, input, kernel_size, stride, padding, holes, ceil_mode)
     if input.dtype.kind == "b":
         raise NotImplementedError("max_pool2d: not implemented for bool; use x.to(uint8)")
     y, indices = MaxPool2d.apply(batched(input), geometry)
@@ -198,7 +197,9 @@ def avg_pool2d(
     if input.dtype.kind != "f" and input.dtype != backend.int64:
         raise NotImplementedError(f"{where}: not implemented for {input.dtype}; use x.to(float32)")
     sums = WindowSum.apply(batched(input), geometry)
-    divisor = divisor_override or pixel_counts(input, geometry, pair_of(padding, "", ""), count_include_pad)
+    divisor = divisor_override or pixel_counts(
+        input, geometry, pair_of(padding, "", ""), count_include_pad
+    )
     y = sums / divisor if input.dtype.kind == "f" else ops.div(sums, divisor, rounding_mode="trunc")
     return ops.squeeze(y, 0) if input.ndim == 3 else y
 
@@ -226,7 +227,13 @@ def batched(x: X) -> X:
 
 
 def geometry_of(
-    where: str, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Pair, ceil_mode: bool
+    where: str,
+    input: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Pair,
+    ceil_mode: bool,
 ) -> Geometry:
     """The windows, checked.   With `ceil_mode` a last window may hang over the edge."""
     kernel = pair_of(kernel_size, "kernel_size", where)
@@ -235,8 +242,8 @@ def geometry_of(
     shape = tuple(input.shape)
     if input.ndim not in (3, 4) or 0 in shape[-3:]:
         raise RuntimeError(
-            f"{where}: expected a 3D (C, H, W) or 4D (N, C, H, W) input, in which only the batch may "
-            f"be empty, but got {shape}"
+            f"{where}: expected a 3D (C, H, W) or 4D (N, C, H, W) input, in which only the batch "
+            f"may be empty, but got {shape}"
         )
     for name, values in (("kernel_size", kernel), ("stride", steps), ("dilation", dilation)):
         if min(values) < 1:

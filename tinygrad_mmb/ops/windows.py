@@ -89,7 +89,7 @@ class Windows(Function):
 
 
 class Fold(Function):
-    """Windows (C, KH, KW, N, OH, OW) laid back into an image, overlaps added.   ∂L/∂x = windows of g.
+    """Windows (C, KH, KW, N, OH, OW) laid into an image, overlaps added.   ∂L/∂x = windows of g.
 
     A loop over the places of one window: each step adds a whole image, and no index repeats in it.
     """
@@ -98,7 +98,11 @@ class Fold(Function):
     def forward(x: Array, size: Pair, geometry: Geometry) -> Array:
         c, _, _, n, *counts = x.shape
         (top, left), (h, w) = geometry.top_left, size
-        shape = (n, c, *(max(geometry.padded(a, size[a]), size[a] + geometry.top_left[a]) for a in (0, 1)))
+        shape = (
+            n,
+            c,
+            *(max(geometry.padded(a, size[a]), size[a] + geometry.top_left[a]) for a in (0, 1)),
+        )
         y = namespace(x).zeros(shape, x.dtype)
         image = y.transpose(1, 0, 2, 3)
         for i, j in geometry.offsets():

@@ -30,8 +30,8 @@ def clip_grad_norm_(
     total = xp.linalg.norm(xp.stack(norms), norm_type)
     if error_if_nonfinite and not math.isfinite(total):
         raise RuntimeError(
-            f"clip_grad_norm_: the total norm of order {norm_type} of the gradients is {float(total)}, "
-            "so they cannot be clipped. Look for the cause with detect_anomaly(), or set "
+            f"clip_grad_norm_: the total norm of order {norm_type} of the gradients is "
+            f"{float(total)}, so they cannot be clipped. Use detect_anomaly() to find why, or set "
             "error_if_nonfinite=False to scale by it anyway"
         )
     factor = (max_norm / (total + 1e-6)).clip(None, 1.0)

@@ -26,7 +26,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         n = math.prod(p.shape)
         if start + n > vec.shape[0]:
             raise RuntimeError(
-                f"vector_to_parameters: the vector holds {vec.shape[0]} numbers, which is fewer than "
+                f"vector_to_parameters: the vector holds {vec.shape[0]} numbers, fewer than "
                 f"the parameters, at one of shape {tuple(p.shape)}"
             )
         p.data = ops.reshape(vec.detach()[start : start + n], p.shape).data
