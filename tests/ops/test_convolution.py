@@ -40,7 +40,10 @@ def by_loops(x, w, stride, padding, dilation, groups):
 )
 def test_conv2d_is_what_the_loops_say(stride, padding, dilation, groups, kernel):
     rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((2, 2 * groups, 6, 7)), rng.standard_normal((2 * groups, 2, kernel, 2))
+    x, w = (
+        rng.standard_normal((2, 2 * groups, 6, 7)),
+        rng.standard_normal((2 * groups, 2, kernel, 2)),
+    )
     y = F.conv2d(tm.from_numpy(x), tm.from_numpy(w), None, stride, padding, dilation, groups)
     np.testing.assert_allclose(
         y.numpy(), by_loops(x, w, stride, padding, dilation, groups), atol=1e-12
