@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = "Müllers Übungen"  # a blank and umlauts: such folders are common, and break what was never tried
+FOLDER = "Müllers Übungen"  # a blank and umlauts: such folders are common
 BASE = ("numpy", "safetensors", "click")
 PYTHON = "Scripts/python.exe" if os.name == "nt" else "bin/python"
 CACHES = (".git", ".venv", "build", "dist", "runs", "__pycache__", ".hypothesis", "node_modules")
@@ -142,9 +142,8 @@ def test_the_installed_wheel_trains_in_an_empty_folder(fresh_python, tmp_path):
     )  # matplotlib is not there, and that is said
     assert "test accuracy 0.9" in answer
     assert "loss: o training, x validation" in answer  # the curves, as text
-    assert {p.name for p in run.iterdir()} == {
-        "config.json", "manifest.json", "metrics.csv", "model.safetensors", "results.json", "checkpoints"
-    }  # fmt: skip
+    files = {"config.json", "manifest.json", "metrics.csv", "model.safetensors", "results.json"}
+    assert {p.name for p in run.iterdir()} == files | {"checkpoints"}
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["seed"] == 1
     assert manifest["commit"] is None  # an installed package is no checkout
@@ -161,7 +160,8 @@ def test_the_installed_command_is_there(fresh_python):
 
 
 def test_without_click_the_command_says_how_to_install_it():
-    code = "import sys; sys.modules['click'] = None; from tinygrad_mmb.cli import main; main(['doctor'])"
+    poison = "import sys; sys.modules['click'] = None"
+    code = f"{poison}; from tinygrad_mmb.cli import main; main(['doctor'])"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False
     )
@@ -170,8 +170,9 @@ def test_without_click_the_command_says_how_to_install_it():
 
 
 def loaded_by(statement):
-    """Top-level names of the modules that a fresh Python has after `statement`, without its own."""
-    code = f"import sys; before = set(sys.modules); {statement}; print(*sorted(set(sys.modules) - before))"
+    """Packages that a fresh Python holds after `statement`, beside its own and those of NumPy."""
+    base = "import sys, numpy, numpy.random, safetensors.numpy; before = set(sys.modules)"
+    code = f"{base}; {statement}; print(*(set(sys.modules) - before))"
     names = call(sys.executable, "-c", code).split()
     return {n.split(".")[0] for n in names} - set(sys.stdlib_module_names)
 

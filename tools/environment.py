@@ -3,8 +3,9 @@
     python3 tools/environment.py train        the package and what `make train` needs
     python3 tools/environment.py dev torch    several extras of pyproject.toml
 
-Nothing happens when .venv is sound, belongs to this folder, holds these extras and neither pyproject.toml nor setup.py has
-changed since. Only the standard library is used, and Windows works too.
+Nothing happens when .venv is sound, belongs to this folder, holds these extras and neither
+pyproject.toml nor setup.py has changed since. Only the standard library is used, and Windows works
+too.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ MOMENTS = [
     "step:1",  # before any checkpoint
     "step:3",  # when a checkpoint within an epoch is due, before it
     "step:13",  # in the middle of the second epoch
-    "step:24",  # after the last batch of an epoch: its checkpoint says 24, its validation is to come
+    "step:24",  # after the last batch of an epoch, its validation is still to come
     "epoch:2",  # between the end of an epoch and its checkpoint
     "saved:2",  # just after that checkpoint
     "saved:4",  # after the last one: nothing is left to train

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,16 @@ from tinygrad_mmb.training.config import (
 from tinygrad_mmb.training.run_folder import RunFolder
 
 STANDARD = TrainConfig()
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def setting(name: str, kind: Any, text: str) -> Any:
+def setting(name: str, kind: Any, text: str) -> Decorator:
     """An option for one setting of TrainConfig; None means: not given."""
     flag = "--" + name.replace("_", "-")
     return click.option(flag, name, type=kind, default=None, help=text)
 
 
-def choice(name: str, text: str) -> Any:
+def choice(name: str, text: str) -> Decorator:
     return setting(name, click.Choice(CHOICES[name]), text)
 
 

@@ -173,7 +173,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def picture(path: Path, width: float, height: float, draw: Callable[[Figure], object]) -> None:
-    """Let `draw` fill a figure, write it to `path` and say so; without matplotlib say how to get it."""
+    """Let `draw` fill a figure and write it to `path`; without matplotlib say how to get it."""
     try:
         figure = new_figure(width, height)
     except MissingPlots as error:
