@@ -19,7 +19,7 @@ from tinygrad_mmb.ops.normalization import BatchNorm, LayerNorm
 def by_loops(x, w, stride, padding, dilation, groups):
     """The definition, one output at a time."""
     x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    (n, c, h, width), (o, c_group, kh, kw) = x.shape, w.shape
+    (n, _, h, width), (o, c_group, kh, kw) = x.shape, w.shape
     rows = (h - dilation * (kh - 1) - 1) // stride + 1
     columns = (width - dilation * (kw - 1) - 1) // stride + 1
     y = np.zeros((n, o, rows, columns))

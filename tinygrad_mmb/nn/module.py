@@ -8,46 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from itertools import count
-from typing import Any, NamedTuple, Self
+from itertools import islice
+from typing import Any, Self
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.grad_mode import no_grad
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.backend import DType, as_dtype, device, float16, float32, float64
+from tinygrad_mmb.nn.hooks import ForwardHooks
 from tinygrad_mmb.nn.parameter import Parameter
-
-numbers = count()  # of hooks, in order of registration
-
-
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` did not find, and what it did not know."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-    def __repr__(self) -> str:
-        return "<All keys matched successfully>" if self == ([], []) else tuple.__repr__(self)
+from tinygrad_mmb.nn.state import IncompatibleKeys, join, load
 
 
-class HookHandle:
-    """Takes a hook away again: `handle.remove()`, or the end of `with handle:`."""
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self.hooks, self.id = hooks, next(numbers)
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
-
-
-class Module:
+class Module(ForwardHooks):
     """A piece of a network: write `__init__`, which assigns parameters and modules, and `forward`.
 
     `super().__init__()` may be called, as in PyTorch, but need not be.
@@ -55,21 +28,6 @@ class Module:
 
     training: bool = True
     _buffers: dict[str, bool]  #               name → whether the state dict has it
-    _forward_hooks: dict[int, Any]  #          made when the first hook comes
-    _forward_pre_hooks: dict[int, Any]
-
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
-        attributes = self.__dict__
-        if "_forward_hooks" in attributes or "_forward_pre_hooks" in attributes:
-            return self._call_with_hooks(inputs, options)
-        return self.forward(*inputs, **options)
-
-    def forward(self, *inputs: Any, **options: Any) -> Any:
-        """What the module computes; every subclass writes its own."""
-        raise NotImplementedError(
-            f'Module [{type(self).__name__}] is missing the required "forward" function: write '
-            "def forward(self, x): ... in the class"
-        )
 
     # -- what it is made of ----------------------------------------------------------------------
 
@@ -87,7 +45,7 @@ class Module:
                 yield name, value
             elif isinstance(value, (list, tuple, dict)) and not name.startswith("_"):
                 inside = value.values() if isinstance(value, dict) else value
-                if any(isinstance(v, (Module, Parameter)) for v in inside):
+                if any(isinstance(v, (Module, Parameter)) for v in islice(inside, 100)):
                     box = "ModuleDict" if isinstance(value, dict) else "ModuleList"
                     raise TypeError(
                         f"{type(self).__name__}.{name} is a bare {type(value).__name__} of modules "
@@ -357,70 +315,7 @@ class Module:
         Raises: RuntimeError naming every key that is missing, unknown (both if strict) or of
         another shape; those that fit have been copied by then, as in PyTorch.
         """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        problems: list[str] = []
-        known: set[str] = set()
-        missing: list[str] = []
-        for path, module in self.named_modules(remove_duplicate=False):
-            for name, value in (
-                *module._own_parameters(),
-                *module._own_buffers(persistent_only=True),
-            ):
-                key = join(path, name)
-                known.add(key)
-                if key not in state_dict:
-                    missing.append(key)
-                elif problem := load_value(module, name, value, key, state_dict[key], assign):
-                    problems.append(problem)
-        unexpected = [key for key in state_dict if key not in known]
-        if strict and missing:
-            problems.insert(0, f"Missing key(s) in state_dict: {quoted(missing)}. ")
-        if strict and unexpected:
-            problems.insert(0, f"Unexpected key(s) in state_dict: {quoted(unexpected)}. ")
-        if problems:
-            text = "\n\t".join(problems)
-            raise RuntimeError(
-                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{text}"
-            )
-        return IncompatibleKeys(missing, unexpected)
-
-    # -- hooks -----------------------------------------------------------------------------------
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> HookHandle:
-        """Call `hook(module, inputs)` before forward; what it returns goes in instead."""
-        return self._add_hook("_forward_pre_hooks", hook, prepend, with_kwargs)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> HookHandle:
-        """Call `hook(module, inputs, output)` after forward; what it returns comes out instead."""
-        return self._add_hook("_forward_hooks", hook, prepend, with_kwargs)
-
-    def _add_hook(self, kind: str, hook: Any, prepend: bool, with_kwargs: bool) -> HookHandle:
-        hooks = self.__dict__.setdefault(kind, {})
-        handle = HookHandle(hooks, (hook, with_kwargs))
-        if prepend:
-            others = {k: hooks.pop(k) for k in list(hooks) if k != handle.id}
-            hooks.update(others)
-        return handle
-
-    def _call_with_hooks(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        for hook, with_kwargs in list(vars(self).get("_forward_pre_hooks", {}).values()):
-            if with_kwargs:
-                result = hook(self, inputs, options)
-                if result is not None:
-                    inputs, options = result
-            elif (result := hook(self, inputs)) is not None:
-                inputs = result if isinstance(result, tuple) else (result,)
-        output = self.forward(*inputs, **options)
-        for hook, with_kwargs in list(vars(self).get("_forward_hooks", {}).values()):
-            args = (self, inputs, options, output) if with_kwargs else (self, inputs, output)
-            result = hook(*args)
-            output = output if result is None else result
-        return output
+        return load(self, state_dict, strict, assign)
 
     # -- printing --------------------------------------------------------------------------------
 
@@ -440,45 +335,9 @@ class Module:
         return f"{self._get_name()}(\n  " + "\n  ".join([*lines, *inside]) + "\n)"
 
 
-def join(path: str, name: str) -> str:
-    """The path to `name` inside `path`: "a.b.c"."""
-    return f"{path}.{name}" if path else name
-
-
 def indented(text: str) -> str:
     """All lines but the first moved to the right."""
     return text.replace("\n", "\n  ")
-
-
-def quoted(names: list[str]) -> str:
-    """Names as a list in quotes."""
-    return ", ".join(f'"{name}"' for name in names)
-
-
-def load_value(
-    module: Module, name: str, own: Tensor, key: str, new: Any, assign: bool
-) -> str | None:
-    """Put one value into its place; what is wrong with it, if anything is."""
-    if not isinstance(new, Tensor):
-        return (
-            f'While copying the parameter named "{key}", expected Tensor from checkpoint but '
-            f"received {type(new)}: wrap it, as from_numpy(array)"
-        )
-    if not own.shape and new.shape == (1,):
-        new = new[0]
-    if new.shape != own.shape:
-        return (
-            f"size mismatch for {key}: copying a param with shape {tuple(new.shape)} from "
-            f"checkpoint, the shape in current model is {tuple(own.shape)}."
-        )
-    if not assign:
-        with no_grad():
-            own.copy_(new)
-    elif isinstance(own, Parameter):
-        setattr(module, name, Parameter(new.detach(), own.requires_grad))
-    else:
-        setattr(module, name, new)
-    return None
 
 
 def destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, DType | None]:

@@ -34,7 +34,7 @@ class BinaryCrossEntropy(Function):
     def backward(ctx: Any, g: Any) -> Any:
         (x, t), (need_x, need_t) = ctx.saved_tensors, ctx.needs_input_grad
         gx = g * BinarySlope.apply(x, t) if need_x else None
-        return gx, g * (ops.log(ops.sub(1.0, x)) - ops.log(x)) if need_t else None
+        return gx, g * (ops.log(ops.add(-x, 1.0)) - ops.log(x)) if need_t else None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -58,7 +58,7 @@ class BinarySlope(Function):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         (x, t), (need_x, need_t) = ctx.saved_tensors, ctx.needs_input_grad
-        d = ops.clamp(ops.mul(x, ops.sub(1.0, x)), 1e-12)
+        d = ops.clamp(ops.mul(x, ops.add(-x, 1.0)), 1e-12)
         gx = g * (x * x - 2.0 * (x * t) + t) / (d * d) if need_x else None
         return gx, -g / d if need_t else None
 

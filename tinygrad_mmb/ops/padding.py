@@ -82,9 +82,11 @@ def pad(
             f"{where}: mode {mode!r} pads the last 1 to 3 dimensions of (N, C, ...) or (C, ...)"
         )
     first: int = input.ndim - len(pairs)
-    for i, (before, after) in enumerate(pairs):
-        source = continued(where, input.shape[first + i], before, after, mode)
-        input = ops.getitem(input, (*[slice(None)] * (first + i), source))
+    dim = first
+    for before, after in pairs:
+        source = continued(where, input.shape[dim], before, after, mode)
+        input = ops.getitem(input, (*[slice(None)] * dim, source))
+        dim += 1  # noqa: SIM113 - mypy cannot infer enumerate's index through the TypeVar
     return input
 
 
