@@ -359,7 +359,7 @@ def retain_grad(t: Tensor) -> None:
     """What Tensor.retain_grad does: after all hooks, the gradient is put into t.grad."""
     if not t.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-    if t.is_leaf or t._retains_grad:
+    if t._grad_fn is None or t._retains_grad:
         return
     t._retains_grad = True
     node, k = t.edge

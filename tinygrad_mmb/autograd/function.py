@@ -10,6 +10,7 @@ from tinygrad_mmb.autograd import anomaly, inplace
 from tinygrad_mmb.autograd.engine import Edge, Hooks
 from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.storage import clock
+from tinygrad_mmb.autograd.promotion import shape_mismatch
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import Array, as_array, refuse_mixed_devices
 from tinygrad_mmb.kernels.registry import Kernel, WithExtras, select
@@ -137,6 +138,7 @@ class Function:
 
     promotion: ClassVar[Callable[[list[Any]], list[Any]] | None] = None  # how mixed dtypes meet
     view: ClassVar[bool] = False  # the outputs may share memory with the first input
+    contiguous: ClassVar[bool] = False  # as in PyTorch, results lie in rows whatever the inputs do
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -187,12 +189,16 @@ class Function:
         except TypeError:
             refuse_mixed_devices(arrays)  # NumPy and CuPy do not mix: say so in our words
             raise
+        except ValueError as error:  # NumPy's word for shapes that do not broadcast
+            raise (cls.promotion and shape_mismatch(cls.__name__, arrays)) or error from None
         extras = None
         if type(output) is WithExtras:
             output, extras = output
         many = type(output) is tuple
         # NumPy makes scalars of 0-d results
         outputs = [y if y.ndim else as_array(y) for y in (output if many else (output,))]
+        if cls.contiguous:
+            outputs = [y if y.flags.c_contiguous else y.copy(order="C") for y in outputs]
         if not lifted:  # arrays in, arrays out: nothing to record
             return tuple(outputs) if many else outputs[0]
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import tensor as tensors
 from tinygrad_mmb.autograd.grad_mode import recording
+from tinygrad_mmb.autograd.storage import Storage, clock
 from tinygrad_mmb.backend import Array, DType, namespace
 
 if TYPE_CHECKING:
@@ -55,6 +56,31 @@ class View:
         self.refusal = refusal  #  why a write through it, or a look after a write, is refused
         self.seen = seen  #        version of the memory when its place in the graph was found
         self.derived = False  #    requires_grad only because the base does
+
+
+class Detached(Storage):
+    """The memory of a Tensor after detach_(): whoever saved it before can no longer use it."""
+
+    def __init__(self, real: Storage) -> None:
+        self.real = real
+        self.since = clock()
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        """How often the memory was written to."""
+        return self.real.version
+
+    def touch(self) -> None:
+        """Note a write."""
+        self.real.touch()
+
+    def moved_to(self, home: Storage) -> None:
+        """Note that what was computed here now lives in the memory of `home`."""
+        self.real.moved_to(home)
+
+    def changed_since(self, time: int) -> bool:
+        """Whether what was saved then is unusable now."""
+        return time < self.since or self.real.changed_since(time)
 
 
 class Nowhere:
@@ -532,6 +558,8 @@ def detach_(x: Tensor) -> Tensor:
         raise RuntimeError(
             "Can't detach views in-place. Use detach() instead, which gives a new Tensor."
         )
+    if x.grad_fn is not None:
+        x._storage = Detached(x.storage)
     x.grad_fn, x.output_nr, x._requires_grad, x._retains_grad = None, 0, False, False
     spread(x)
     return x

@@ -20,6 +20,8 @@ __all__ = ["cumsum", "cumsum_"]
 class Cumsum(Function):
     """yᵢ = Σⱼ≤ᵢ xⱼ, from the last element on if reversed.   ∂L/∂x = g, summed up the other way."""
 
+    contiguous = True
+
     @staticmethod
     def forward(x: Array, dim: int, reverse: bool) -> Array:
         if not x.ndim:

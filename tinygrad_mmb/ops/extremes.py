@@ -36,6 +36,8 @@ class ValuesIndices(NamedTuple):
 class Extreme(Function):
     """y = the largest (or smallest) x over some dimensions; equal ones share g in equal parts."""
 
+    contiguous = True
+
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         x, ctx.dims, _ = inputs

@@ -49,6 +49,8 @@ class AddAlong(Function):
     `distinct` says that no place is named twice, which is faster.
     """
 
+    contiguous = True
+
     @staticmethod
     def forward(x: Array, shape: tuple[int, ...], dim: int, index: Array, distinct: bool) -> Array:
         y = namespace(x).zeros(shape, x.dtype)
@@ -79,6 +81,8 @@ class ScatterAdd(Function):
 
     ∂L/∂x = g,  ∂L/∂src = g gathered at the index.
     """
+
+    contiguous = True
 
     @staticmethod
     def forward(x: Array, dim: int, index: Array, src: Array) -> Array:

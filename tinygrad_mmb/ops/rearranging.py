@@ -36,13 +36,12 @@ def empty_in_layout_of(x: Array, dtype: DType | None = None) -> Array:
         for outer in range(i - 1, -1, -1):
             a, b = order[outer], order[inner]  # a is further inside
             s, t = x.strides[a], x.strides[b]
-            if s == 0 or t == 0:
-                continue
-            if s > t or (s == t and x.shape[a] > x.shape[b]):
-                order[outer], order[inner] = b, a
-                inner = outer
-            else:
+            if s == 0 or t == 0 or (s == t and x.shape[a] <= x.shape[b]):
+                continue  # tells nothing
+            if s < t:
                 break
+            order[outer], order[inner] = b, a
+            inner = outer
     dims = order[::-1]
     memory = xp.empty([x.shape[d] for d in dims], dtype)
     return memory.transpose([dims.index(d) for d in range(x.ndim)])

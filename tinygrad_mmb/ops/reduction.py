@@ -34,6 +34,8 @@ NOT_GIVEN = ...  # the default of a `dim` for which None has a meaning of its ow
 class Sum(Function):
     """y = Σ x over some dimensions.   ∂L/∂x = g, repeated over them."""
 
+    contiguous = True
+
     @staticmethod
     def forward(x: Array, dims: Dims, keepdim: bool) -> Array:
         return total(x, dims, keepdim)
@@ -55,6 +57,8 @@ class Sum(Function):
 
 class Mean(Function):
     """y = Σ x / n over some dimensions.   ∂L/∂x = g / n, repeated over them."""
+
+    contiguous = True
 
     @staticmethod
     def forward(x: Array, dims: Dims, keepdim: bool) -> Array:
@@ -80,6 +84,8 @@ class Mean(Function):
 
 class Prod(Function):
     """y = Π xᵢ along one dimension.   ∂L/∂xᵢ = g · Πⱼ≠ᵢ xⱼ, which is y / xᵢ where no x is 0."""
+
+    contiguous = True
 
     @staticmethod
     def forward(x: Array, dim: int, keepdim: bool) -> Array:
@@ -123,6 +129,8 @@ class Prod(Function):
 class AnyOf(Function):
     """y = 1 if one of x is not 0 (NaN is not 0). bool; uint8 for uint8, as in PyTorch."""
 
+    contiguous = True
+
     @staticmethod
     def forward(x: Array, dims: Dims, keepdim: bool) -> Array:
         return truth(namespace(x).any(x, axis=dims, keepdims=keepdim), x)
@@ -134,6 +142,8 @@ class AnyOf(Function):
 
 class AllOf(Function):
     """y = 1 if none of x is 0. bool; uint8 for uint8, as in PyTorch."""
+
+    contiguous = True
 
     @staticmethod
     def forward(x: Array, dims: Dims, keepdim: bool) -> Array:

@@ -21,6 +21,8 @@ __all__ = ["log_softmax", "logsumexp", "softmax"]
 class Softmax(Function):
     """yᵢ = exp xᵢ / Σⱼ exp xⱼ.   ∂L/∂x = y · (g - Σⱼ gⱼ yⱼ)."""
 
+    contiguous = True
+
     @staticmethod
     def forward(x: Array, dim: int) -> Array:
         wide = widened(x)
@@ -50,6 +52,8 @@ class Softmax(Function):
 class LogSoftmax(Function):
     """yᵢ = xᵢ - ln Σⱼ exp xⱼ.   ∂L/∂x = g - exp y · Σⱼ gⱼ."""
 
+    contiguous = True
+
     @staticmethod
     def forward(x: Array, dim: int) -> Array:
         wide = widened(x)
@@ -75,6 +79,8 @@ class LogSoftmax(Function):
 
 class LogSumExp(Function):
     """y = ln Σ exp x over some dimensions.   ∂L/∂x = g · exp(x - y): the softmax of x, times g."""
+
+    contiguous = True
 
     @staticmethod
     def forward(x: Array, dims: Dims, keepdim: bool) -> Array:

@@ -32,6 +32,8 @@ class Var(Function):
     c = 1 (Bessel's correction) gives the unbiased estimate, c = 0 the mean square deviation.
     """
 
+    contiguous = True
+
     @staticmethod
     def forward(x: Array, dims: Dims, correction: float, keepdim: bool) -> Array:
         wide = x.astype(float32) if x.dtype.itemsize == 2 else x
@@ -61,6 +63,8 @@ class Var(Function):
 class Std(Function):
     """y = √(Σ (x - x̄)² / (n - c)).   ∂L/∂x = g · (x - x̄) / ((n - c) y), and 0 where y is 0."""
 
+    contiguous = True
+
     @staticmethod
     def forward(x: Array, dims: Dims, correction: float, keepdim: bool) -> Array:
         return namespace(x).sqrt(Var.forward(x, dims, correction, keepdim))
@@ -87,6 +91,8 @@ class Norm(Function):
     p = ∞ is the largest |x|, -∞ the smallest, 0 counts what is not 0. Where several are the
     largest, they share g.
     """
+
+    contiguous = True
 
     @staticmethod
     def forward(x: Array, p: float, dims: Dims, keepdim: bool) -> Array:
