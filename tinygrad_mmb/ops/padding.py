@@ -81,13 +81,15 @@ def pad(
         raise NotImplementedError(
             f"{where}: mode {mode!r} pads the last 1 to 3 dimensions of (N, C, ...) or (C, ...)"
         )
-    first: int = input.ndim - len(pairs)
-    dim = first
-    for before, after in pairs:
-        source = continued(where, input.shape[dim], before, after, mode)
-        input = ops.getitem(input, (*[slice(None)] * dim, source))
-        dim += 1  # noqa: SIM113 - mypy cannot infer enumerate's index through the TypeVar
-    return input
+    return extended(where, input, pairs, mode)
+
+
+def extended(where: str, x: Any, pairs: list[tuple[int, int]], mode: str) -> Any:
+    """The last dimensions of x continued beyond their ends."""
+    for dim, (before, after) in enumerate(pairs, start=x.ndim - len(pairs)):
+        source = continued(where, x.shape[dim], before, after, mode)
+        x = ops.getitem(x, (*[slice(None)] * dim, source))
+    return x
 
 
 def continued(where: str, n: int, before: int, after: int, mode: str) -> list[int]:
