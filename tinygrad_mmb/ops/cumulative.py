@@ -11,7 +11,8 @@ from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, DType, as_array, float32, namespace
 from tinygrad_mmb.backend.arrays import as_dtype
-from tinygrad_mmb.ops.reduction import as_counted, require_tensor
+from tinygrad_mmb.ops.dimensions import require_tensor
+from tinygrad_mmb.ops.reduction import as_counted
 from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["cumsum", "cumsum_"]

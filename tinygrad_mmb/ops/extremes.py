@@ -10,8 +10,7 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, as_array, int64, is_array, namespace
-from tinygrad_mmb.ops.gathering import AddAlong
-from tinygrad_mmb.ops.reduction import (
+from tinygrad_mmb.ops.dimensions import (
     NOT_GIVEN,
     Dims,
     count,
@@ -21,6 +20,7 @@ from tinygrad_mmb.ops.reduction import (
     require_tensor,
     spread,
 )
+from tinygrad_mmb.ops.gathering import AddAlong
 from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["amax", "amin", "argmax", "argmin", "max", "min"]

@@ -9,7 +9,7 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
 from tinygrad_mmb.backend import Array, as_array, int32, int64, is_array, namespace
-from tinygrad_mmb.ops.reduction import require_bool, require_tensor
+from tinygrad_mmb.ops.dimensions import require_bool, require_tensor
 from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["gather", "nonzero", "scatter_add"]

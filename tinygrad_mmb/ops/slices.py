@@ -9,13 +9,13 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, as_array, bool_, is_array, namespace
+from tinygrad_mmb.ops.dimensions import require_tensor
 from tinygrad_mmb.ops.gathering import (
     array_of,
     at_least_1d,
     checked_index,
     require_in_bounds,
 )
-from tinygrad_mmb.ops.reduction import require_tensor
 from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["index_add", "index_select"]

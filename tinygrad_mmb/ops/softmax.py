@@ -12,7 +12,7 @@ from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, DType, as_array, float32, get_default_dtype, namespace
 from tinygrad_mmb.backend.arrays import as_dtype
-from tinygrad_mmb.ops.reduction import Dims, dims_of, require_bool, require_tensor, spread
+from tinygrad_mmb.ops.dimensions import Dims, dims_of, require_bool, require_tensor, spread
 from tinygrad_mmb.ops.views import dim_of
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]

@@ -9,9 +9,9 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, as_array, int64, namespace
+from tinygrad_mmb.ops.dimensions import NOT_GIVEN, require_bool, require_tensor
 from tinygrad_mmb.ops.extremes import ValuesIndices
 from tinygrad_mmb.ops.gathering import AddAlong, array_of
-from tinygrad_mmb.ops.reduction import NOT_GIVEN, require_bool, require_tensor
 from tinygrad_mmb.ops.unstable_order import first_k
 from tinygrad_mmb.ops.views import dim_of
 

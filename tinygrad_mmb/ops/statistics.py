@@ -13,7 +13,7 @@ from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, DType, as_array, float32, namespace
 from tinygrad_mmb.backend.arrays import as_dtype
-from tinygrad_mmb.ops.reduction import (
+from tinygrad_mmb.ops.dimensions import (
     NOT_GIVEN,
     Dims,
     count,
