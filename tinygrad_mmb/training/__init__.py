@@ -4,6 +4,7 @@ Nothing here needs more than NumPy and safetensors; rich and matplotlib are impo
 picture is drawn.
 """
 
+from tinygrad_mmb.training.batches import GradientNoise, gradient_noise, lr_for_batch_size
 from tinygrad_mmb.training.callbacks import (
     Callback,
     CSVLogger,
@@ -42,6 +43,7 @@ __all__ = [
     "Callback",
     "DamagedCheckpoint",
     "EarlyStopping",
+    "GradientNoise",
     "LRScheduler",
     "ModelCheckpoint",
     "ProgressBar",
@@ -53,8 +55,10 @@ __all__ = [
     "confusion_matrix",
     "error_rate",
     "evaluate",
+    "gradient_noise",
     "latest_checkpoint",
     "load_checkpoint",
+    "lr_for_batch_size",
     "plot_confusion_matrix",
     "plot_history",
     "plot_misclassified",
