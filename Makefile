@@ -14,6 +14,10 @@ endif
 
 .PHONY: train test test-full
 
+# each worker of the suite computes alone: threads of several BLAS would wait for one another
+test test-full: export OPENBLAS_NUM_THREADS ?= 1
+test test-full: export OMP_NUM_THREADS ?= 1
+
 train:
 	@$(PYTHON) tools/environment.py train
 	@$(VENV_PYTHON) -m tinygrad_mmb train digits $(ARGS)

@@ -59,9 +59,10 @@ def configuration_text() -> str:
         f"{name:<13} {c[name] or 'not installed'}" for name in ("numpy", "safetensors", "click")
     ]
     threads = c["blas"]["threads"]
-    lines.append(
-        f"{'BLAS':<13} {c['blas']['name']}, {'unknown' if threads is None else threads} threads"
+    count = (
+        "unknown number of threads" if threads is None else f"{threads} thread{'s' * (threads > 1)}"
     )
+    lines.append(f"{'BLAS':<13} {c['blas']['name']}, {count}")
     lines += ["", "compiled parts:"]
     lines += [f"  {name:<11} {state}" for name, state in c["extensions"].items()] or [
         "  none: this version has none"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,10 +176,8 @@ def go(
         f"{len(problem.test)} test "
         f"samples; {config.model} with {weights:,} weights; {folder.path}"
     )
-    try:
-        plots.require_matplotlib()
-    except plots.MissingPlots as error:
-        click.echo(f"no {error}. The run goes on without them; 'mmb evaluate' can draw them later.")
+    for note in what_is_missing(plain):
+        click.echo(note)
     bar = ProgressBar(plain=plain)
     try:
         results = experiment.run(folder, [bar], checkpoint_every, keep)
@@ -197,3 +197,15 @@ def go(
     )
     click.echo(f"run folder: {folder.path}")
     return 0
+
+
+def what_is_missing(plain: bool) -> list[str]:
+    """What this run goes without, and the line that installs it."""
+    notes = []
+    try:
+        plots.require_matplotlib()
+    except plots.MissingPlots as error:
+        notes.append(f"note: {error}. This run makes none; 'mmb evaluate RUN' draws them later")
+    if not plain and sys.stdout.isatty() and importlib.util.find_spec("rich") is None:
+        notes.append("note: a progress bar needs rich: pip install 'tinygrad-mmb[train]'")
+    return notes
