@@ -16,7 +16,48 @@ from math import e, inf, nan, pi
 
 from tinygrad_mmb import ops
 from tinygrad_mmb import autograd, backend, cuda, linalg
-from tinygrad_mmb.ops import *
+from tinygrad_mmb.ops.arithmetic import *
+from tinygrad_mmb.ops.comparison import *
+from tinygrad_mmb.ops.contraction import *
+from tinygrad_mmb.ops.creation import *
+from tinygrad_mmb.ops.elementwise import *
+from tinygrad_mmb.ops.exponential import *
+from tinygrad_mmb.ops.extremes import *
+from tinygrad_mmb.ops.gathering import *
+from tinygrad_mmb.ops.inversion import *
+from tinygrad_mmb.ops.joining import *
+from tinygrad_mmb.ops.power import *
+from tinygrad_mmb.ops.products import *
+from tinygrad_mmb.ops.random import *
+from tinygrad_mmb.ops.reduction import *
+from tinygrad_mmb.ops.rounding import *
+from tinygrad_mmb.ops.selection import *
+from tinygrad_mmb.ops.slices import *
+from tinygrad_mmb.ops.softmax import *
+from tinygrad_mmb.ops.sorting import *
+from tinygrad_mmb.ops.statistics import *
+from tinygrad_mmb.ops.trigonometry import *
+from tinygrad_mmb.ops.activation import relu, selu
+from tinygrad_mmb.ops.convolution import conv2d
+from tinygrad_mmb.ops.cumulative import cumsum
+from tinygrad_mmb.ops.dropout import alpha_dropout, dropout
+from tinygrad_mmb.ops.embedding import embedding
+from tinygrad_mmb.ops.normalization import batch_norm, layer_norm
+from tinygrad_mmb.ops.copying import clone
+from tinygrad_mmb.ops.pieces import chunk, narrow, select, split, unbind
+from tinygrad_mmb.ops.rearranging import diag, flip, roll, tile, tril, triu
+from tinygrad_mmb.ops.views import (
+    broadcast_to,
+    diagonal,
+    flatten,
+    movedim,
+    permute,
+    reshape,
+    squeeze,
+    t,
+    transpose,
+    unsqueeze,
+)
 from tinygrad_mmb.autograd import (
     GradientTape,
     enable_grad,

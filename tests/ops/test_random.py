@@ -47,7 +47,7 @@ def test_a_fresh_seed_differs_from_the_last() -> None:
 def test_uniform_numbers_have_their_mean_and_stay_below_one() -> None:
     for dtype in (tm.float16, tm.float32, tm.float64):
         x = tm.rand(N, dtype=dtype).numpy().astype(np.float64)
-        assert 0.0 <= x.min() and x.max() < 1.0
+        assert x.min() >= 0.0 and x.max() < 1.0
         assert abs(x.mean() - 0.5) < 5 * 0.29 / N**0.5
 
 

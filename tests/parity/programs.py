@@ -2,8 +2,8 @@
 
     python -m tests.parity.programs --seeds 0:5000
 
-Each seed is a program of some twenty lines: leaves, views of views, ops, writes through views, setitem,
-detach, no_grad blocks, backward. Line by line both sides must agree: same values, dtypes,
+Each seed is a program of some twenty lines: leaves, views of views, ops, writes through views,
+setitem, detach, no_grad blocks, backward. Line by line both sides must agree: same values, dtypes,
 requires_grad, is_leaf and gradients, or both raise. Every program ends as one of
 
     agreed    all lines and all gradients
@@ -185,7 +185,8 @@ class Writer:
             f"{x}.mean({d})", f"{x}.clone()", f"{x}.cumsum({d})", f"m.cat([{x}, {x}], {d})",
             f"m.stack([{x}, {x}], {d})", f"m.where({x} > 0, {x}, {y})", f"m.maximum({x}, {x} * 2)",
             f"{x}[{self.index(t.shape)}]", f"{x}[{self.index(t.shape)}]", f"{x}[{x} > 0]",
-            f"{x}.flip({d})", f"{x}.roll(1, {d})", f"{x}.repeat({', '.join('2' * max(t.dim(), 1))})",
+            f"{x}.flip({d})", f"{x}.roll(1, {d})",
+            f"{x}.repeat({', '.join('2' * max(t.dim(), 1))})",
             f"{x}.tril()", f"{x}.double()", f"{x}.float()", f"{x}.long()", f"{x} > 0",
             f"{x}.amax({d})", f"{x}.prod({d})", f"{x}.clamp(-1, 1)", f"{x}.softmax({d})",
             f"{x}.var({d})", f"{x}.diag()", f"{x}.sqrt()", f"{x}.log()", f"{x}.square()",
@@ -226,6 +227,7 @@ class Writer:
 
     def other(self) -> str:
         r, x = self.rng, self.floats() or self.pick()
+        y = self.floats() or x
         forms = [
             f"{x}.requires_grad_()",
             f"{x}.detach_()",
@@ -233,7 +235,7 @@ class Writer:
             f"{x}.retain_grad()",
             f"{x}.sum().backward()",
             f"({x} * 2).sum().backward(retain_graph=True)",
-            f"{self.new()} = m.autograd.grad({x}.sum(), {self.floats() or x}, retain_graph=True)[0].clone()",
+            f"{self.new()} = m.autograd.grad({x}.sum(), {y}, retain_graph=True)[0].clone()",
             f"{x}.requires_grad_(False)",
             f"{x}.grad = None",
         ]
@@ -259,10 +261,10 @@ def attempt(line: str, env: Env) -> Exception | None:
     return None
 
 
-def asked(get: Any) -> tuple[Any, Exception | None]:
-    """What a property says, or raises."""
+def asked(t: Any, name: str) -> tuple[Any, Exception | None]:
+    """What a property of a Tensor says, or raises."""
     try:
-        return get(), None
+        return getattr(t, name), None
     except Exception as error:
         return None, error
 
@@ -300,15 +302,15 @@ def compare(theirs: Env, ours: Env, graph: bool) -> tuple[str, str] | None:
         if not graph:
             continue
         (leaf, refusal), (our_leaf, our_refusal) = (
-            asked(lambda: e.is_leaf),
-            asked(lambda: g.is_leaf),
-        )  # noqa: B023
+            asked(e, "is_leaf"),
+            asked(g, "is_leaf"),
+        )
         if (refusal is None) != (our_refusal is None):
             kind = "WRONG" if our_refusal is None else "refused"
             return kind, f"{name}.is_leaf: {refusal!r} there, {our_refusal!r} here"
         if leaf != our_leaf:
             return "WRONG", f"{name}.is_leaf is {our_leaf}"
-        (d, refusal), (our_d, our_refusal) = asked(lambda: e.grad), asked(lambda: g.grad)  # noqa: B023
+        (d, refusal), (our_d, our_refusal) = asked(e, "grad"), asked(g, "grad")
         if refusal is not None or our_refusal is not None:
             continue
         if (d is None) != (our_d is None):

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from tinygrad_mmb.autograd import anomaly, inplace
+from tinygrad_mmb.autograd import anomaly, views
 from tinygrad_mmb.autograd.engine import Edge, Hooks
 from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.storage import clock
@@ -212,7 +212,7 @@ class Function:
             if anomaly.watching.get():
                 anomaly.check_forward(ctx, arrays, outputs)
         if cls.view:
-            inplace.link_views(cls, inputs, results, many)
+            views.link_views(cls, inputs, results, many)
         return tuple(results) if many else results[0]
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinygrad_mmb import ops  # the module, used inside methods only: the one import pointing right
-from tinygrad_mmb.autograd import engine, inplace, printing
+from tinygrad_mmb.autograd import assignment, engine, inplace, printing, views
 from tinygrad_mmb.autograd.conversions import Conversions
 from tinygrad_mmb.autograd.interchange import Interchange
-from tinygrad_mmb.autograd.legacy_methods import Methods as Legacy
 from tinygrad_mmb.autograd.methods import Methods
 from tinygrad_mmb.autograd.storage import Storage
 from tinygrad_mmb.backend import (
@@ -28,10 +27,10 @@ from tinygrad_mmb.backend import (
 
 if TYPE_CHECKING:
     from tinygrad_mmb.autograd.function import Context
-    from tinygrad_mmb.autograd.inplace import View
+    from tinygrad_mmb.autograd.views import View
 
 
-class Tensor(Methods, Interchange, Conversions, Legacy):
+class Tensor(Methods, Interchange, Conversions):
     """An n-dimensional array and its place in the graph of operations.
 
     Five fields make it: `array`, the numbers; `requires_grad`, whether what is computed from it is
@@ -83,15 +82,15 @@ class Tensor(Methods, Interchange, Conversions, Legacy):
         self._requires_grad = bool(value)
         if self._view is not None:
             self._view.derived = False
-            inplace.follow(self)
+            views.follow(self)
         if self._views is not None:
-            inplace.spread(self)
+            views.spread(self)
 
     @property
     def grad_fn(self) -> Context | None:
         """The recorded call that made it; None for a leaf."""
         if self._view is not None:
-            inplace.renew(self)
+            views.renew(self)
         return self._grad_fn
 
     @grad_fn.setter
@@ -120,11 +119,11 @@ class Tensor(Methods, Interchange, Conversions, Legacy):
     def edge(self) -> engine.Edge:
         """Where a gradient of this Tensor goes: (node, output index)."""
         if self._view is not None:
-            inplace.renew(self)
+            views.renew(self)
         if self._grad_fn is not None:
             return self._grad_fn, self.output_nr
         if self._view is not None and self._view.derived:
-            return inplace.Nowhere(self), 0  # made under no_grad from what requires a gradient
+            return views.Nowhere(self), 0  # made under no_grad from what requires a gradient
         if self._leaf is None:
             self._leaf = engine.AccumulateGrad(self)
         return self._leaf, 0
@@ -255,7 +254,7 @@ class Tensor(Methods, Interchange, Conversions, Legacy):
     def __gt__(self, other: Any) -> Tensor: return ops.gt(self, other)
     def __ge__(self, other: Any) -> Tensor: return ops.ge(self, other)
     def __getitem__(self, index: Any) -> Tensor: return ops.getitem(self, index)
-    def __setitem__(self, index: Any, value: Any) -> None: inplace.setitem(self, index, value)
+    def __setitem__(self, index: Any, value: Any) -> None: assignment.setitem(self, index, value)
     def __iadd__(self, other: Any) -> Tensor: return self.add_(other)
     def __isub__(self, other: Any) -> Tensor: return self.sub_(other)
     def __imul__(self, other: Any) -> Tensor: return self.mul_(other)

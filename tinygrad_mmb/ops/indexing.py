@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tinygrad_mmb import backend, ops
+from tinygrad_mmb import backend
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, as_array, is_array, namespace
@@ -175,7 +175,7 @@ def getitem(x: X, index: Any) -> X:
 
 
 def index_put(x: X, index: Any, value: Any) -> X:
-    """x with the places at the index replaced; `x[index] = value` for those who need x unchanged."""
+    """x with the places at the index replaced: `x[index] = value` that leaves x as it is."""
     parsed = parse_index(index, tuple(x.shape))
     if parsed.basic is not None:
         raise NotImplementedError(
@@ -223,8 +223,8 @@ def parse_index(index: Any, shape: tuple[int, ...]) -> Parsed:
         elif i.dtype.kind == "b":
             if tuple(i.shape) != shape[dim : dim + i.ndim]:
                 raise IndexError(
-                    f"The shape of the mask {list(i.shape)} at index {dim} does not match the shape "
-                    f"of the indexed tensor {list(shape)}"
+                    f"The shape of the mask {list(i.shape)} at index {dim} does not match the "
+                    f"shape of the indexed tensor {list(shape)}"
                 )
             basic += [slice(None)] * i.ndim
             advanced.append(i)

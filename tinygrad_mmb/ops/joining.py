@@ -36,7 +36,8 @@ class Cat(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        gxs, start = [], 0
+        gxs: list[Any] = []
+        start = 0
         before: tuple[Any, ...] = (slice(None),) * ctx.dim
         for size, skipped, need in zip(
             ctx.sizes, ctx.skipped, ctx.needs_input_grad[1:], strict=True

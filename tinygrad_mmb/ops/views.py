@@ -1,4 +1,4 @@
-"""Views: the same memory looked at in another way. Nothing is copied, and writes are seen by all."""
+"""Views: the same memory looked at in another way. Nothing is copied, all see writes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,24 @@ from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, expanded, namespace
 
-__all__ = ["Reshape", 
-    "DiagonalOnly", "broadcast_to", "chunk", "diagonal", "expand", "expand_as", "expand_to", "flatten",
-    "movedim", "narrow", "permute", "reshape", "select", "split", "squeeze", "t", "transpose",
-    "unbind", "unsqueeze", "view", "view_as",
+__all__ = [
+    "DiagonalOnly",
+    "Reshape",
+    "broadcast_to",
+    "diagonal",
+    "expand",
+    "expand_as",
+    "expand_to",
+    "flatten",
+    "movedim",
+    "permute",
+    "reshape",
+    "squeeze",
+    "t",
+    "transpose",
+    "unsqueeze",
+    "view",
+    "view_as",
 ]  # fmt: skip
 
 
@@ -64,8 +78,8 @@ def known_shape(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
             raise RuntimeError(f"only one dimension can be inferred, but got shape {list(shape)}")
         if rest == 0:
             raise RuntimeError(
-                f"cannot reshape a tensor of shape {list(x.shape)} into shape {list(shape)} because "
-                "the unspecified dimension size -1 can be any value and is ambiguous"
+                f"cannot reshape a tensor of shape {list(x.shape)} into shape {list(shape)} "
+                "because the unspecified dimension size -1 can be any value and is ambiguous"
             )
         shape = tuple([size // rest if n == -1 else n for n in shape])
     if math.prod(shape) != size or (shape and min(shape) < 0):
@@ -202,68 +216,6 @@ class DiagonalOnly(Function):
         yield rng.standard_normal((n, 2)), (3, n, 3), 1, 0, 2
 
 
-class Split(Function):
-    """Pieces of the given sizes along a dimension: several views from one call."""
-
-    view = True
-
-    @staticmethod
-    def forward(x: Array, sizes: tuple[int, ...], dim: int) -> tuple[Array, ...]:
-        before: tuple[Any, ...] = (slice(None),) * dim
-        pieces, start = [], 0
-        for size in sizes:
-            pieces.append(x[(*before, slice(start, start + size))])
-            start += size
-        return tuple(pieces)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        x, ctx.sizes, ctx.dim = inputs
-        ctx.shape = x.shape
-
-    @staticmethod
-    def backward(ctx: Any, *gs: Any) -> Any:
-        known = next(g for g in gs if g is not None)
-        before, after = ctx.shape[: ctx.dim], ctx.shape[ctx.dim + 1 :]
-        pieces = [
-            ops.zeros_of(known, (*before, size, *after)) if g is None else g  # None: not used
-            for g, size in zip(gs, ctx.sizes, strict=True)
-        ]
-        return ops.cat(pieces, ctx.dim), None, None
-
-    @staticmethod
-    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
-        yield rng.standard_normal((n, 5)), (2, 3), 1
-        yield rng.standard_normal((n, 5)), (n,), 0
-
-
-class Unbind(Function):
-    """All slices along a dimension, which disappears: several views from one call."""
-
-    view = True
-
-    @staticmethod
-    def forward(x: Array, dim: int) -> tuple[Array, ...]:
-        before: tuple[Any, ...] = (slice(None),) * dim
-        return tuple([x[(*before, i, ...)] for i in range(x.shape[dim])])
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        x, ctx.dim = inputs
-        ctx.shape = (*x.shape[: ctx.dim], *x.shape[ctx.dim + 1 :])
-
-    @staticmethod
-    def backward(ctx: Any, *gs: Any) -> Any:
-        known = next(g for g in gs if g is not None)
-        pieces = [ops.zeros_of(known, ctx.shape) if g is None else g for g in gs]
-        return ops.stack(pieces, ctx.dim), None
-
-    @staticmethod
-    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
-        yield rng.standard_normal((n, 3)), 1
-        yield rng.standard_normal(3), 0
-
-
 @method
 def reshape(x: X, shape: Any, *more: Any) -> X:
     """The same elements in another shape; one size may be -1. A view where possible, else a copy.
@@ -306,7 +258,8 @@ def view_as(x: X, other: Any) -> X:
 @method
 def flatten(x: X, start_dim: int = 0, end_dim: int = -1) -> X:
     """Dimensions start_dim..end_dim made one."""
-    a, b = dim_of(start_dim, x.ndim), dim_of(end_dim, x.ndim)
+    a: int = dim_of(start_dim, x.ndim)
+    b: int = dim_of(end_dim, x.ndim)
     if a > b:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     if x.ndim and a == b:
@@ -443,85 +396,3 @@ def diagonal(x: X, offset: int = 0, dim1: int = 0, dim2: int = 1) -> X:
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     return Diagonal.apply(x, operator.index(offset), a, b)
-
-
-@method
-def narrow(x: X, dim: int, start: Any, length: int) -> X:
-    """`length` slices along a dimension, beginning at `start`."""
-    if not x.ndim:
-        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
-    if hasattr(start, "dtype") and (start.ndim or start.dtype.kind not in "iu"):
-        raise RuntimeError(
-            f"start must be an 0-dim integral Tensor, but is {start.dtype} of shape {start.shape}"
-        )
-    dim, begin = dim_of(dim, x.ndim), operator.index(start)
-    n = x.shape[dim]
-    if length < 0:
-        raise RuntimeError("narrow(): length must be non-negative.")
-    if not -n <= begin <= n:
-        raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-n}, {n}], but got {begin})"
-        )
-    begin = begin + n if begin < 0 else begin
-    if begin + length > n:
-        raise RuntimeError(f"start ({begin}) + length ({length}) exceeds dimension size ({n}).")
-    return ops.GetItem.apply(x, (*(slice(None),) * dim, slice(begin, begin + length), ...))
-
-
-@method
-def select(x: X, dim: int, index: int) -> X:
-    """The slice number `index` along a dimension, which disappears."""
-    if not x.ndim:
-        raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    dim, i = dim_of(dim, x.ndim), operator.index(index)
-    if not -x.shape[dim] <= i < x.shape[dim]:
-        raise IndexError(
-            f"select(): index {i} out of range for tensor of size {list(x.shape)} at dimension {dim}"
-        )
-    return ops.GetItem.apply(x, (*(slice(None),) * dim, i, ...))
-
-
-@method
-def split(x: X, split_size: Any, dim: int = 0) -> tuple[X, ...]:
-    """Pieces `split_size` long (the last may be shorter), or of the listed sizes."""
-    if not x.ndim:
-        raise RuntimeError("split expects at least a 1-dimensional tensor")
-    dim = dim_of(dim, x.ndim)
-    n = x.shape[dim]
-    if isinstance(split_size, (tuple, list)):
-        sizes = [operator.index(size) for size in split_size]
-        if sum(sizes) != n or min(sizes, default=0) < 0:
-            raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size "
-                f"at dimension {dim}) and to be non-negative, but got split_sizes={sizes}"
-            )
-        return Split.apply(x, tuple(sizes), dim)
-    size = operator.index(split_size)
-    if size < 0 or (size == 0 and n):
-        raise RuntimeError(
-            f"split expects split_size be positive, but got split_size={size} for dimension {dim} "
-            f"of size {n}"
-        )
-    sizes = [min(size, n - start) for start in range(0, n, size)] if n else [0]
-    return Split.apply(x, tuple(sizes), dim)
-
-
-@method
-def chunk(x: X, chunks: int, dim: int = 0) -> tuple[X, ...]:
-    """At most `chunks` pieces of one size; the last may be shorter."""
-    if not x.ndim:
-        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
-    if chunks < 1:
-        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    n = x.shape[dim_of(dim, x.ndim)]
-    return split(x, -(-n // chunks), dim) if n else split(x, [0] * chunks, dim)
-
-
-@method
-def unbind(x: X, dim: int = 0) -> tuple[X, ...]:
-    """The slices along a dimension, which disappears."""
-    if not x.ndim:
-        raise IndexError(
-            "Dimension specified as 0 but tensor has no dimensions: unbind needs at least one"
-        )
-    return Unbind.apply(x, dim_of(dim, x.ndim))

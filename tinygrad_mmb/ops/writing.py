@@ -7,15 +7,15 @@ from typing import Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
-from tinygrad_mmb.autograd.inplace import Step, replay
+from tinygrad_mmb.autograd.views import Step, replay
 from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.ops.rearranging import empty_in_layout_of
+from tinygrad_mmb.ops.copying import empty_in_layout_of
 
 __all__ = ["LaidOut", "Overwrite", "Replaced"]
 
 
 class Overwrite(Function):
-    """y = source, in the shape and dtype of x.   ∂L/∂x = 0: nothing of x is left; ∂L/∂source = g."""
+    """y = source, in the shape and dtype of x.   ∂L/∂x = 0 (it is gone), ∂L/∂source = g."""
 
     @staticmethod
     def forward(x: Array, source: Any) -> Array:
@@ -43,7 +43,7 @@ class LaidOut(Function):
     @staticmethod
     def forward(x: Array, strides: tuple[int, ...]) -> Array:
         xp = namespace(x)
-        if not x.size or x.strides == strides and x.flags.c_contiguous:
+        if not x.size or (x.strides == strides and x.flags.c_contiguous):
             return xp.array(x, order="C")
         # Elements of a stride lie itemsize apart at least, so this much memory holds them all.
         reach = 1 + sum([(n - 1) * s for n, s in zip(x.shape, strides, strict=True)]) // x.itemsize
