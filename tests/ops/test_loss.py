@@ -197,3 +197,19 @@ def test_first_and_second_derivatives_are_right(rng, loss):
     x = tm.tensor(rng.standard_normal((3, 3)), requires_grad=True)
     tm.autograd.gradcheck(loss, (x,))
     tm.autograd.gradgradcheck(loss, (x,), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda x, t: (F.cross_entropy(x, t), t),
+        lambda x, t: (F.embedding(t, x).sum(), t),
+        lambda x, t: ((pooled := x[None] * 1.0), F.max_pool2d(pooled, 2).sum(), pooled)[1:],
+        lambda x, t: ((pooled := x[None] * 1.0), F.avg_pool2d(pooled, 2).sum(), pooled)[1:],
+    ],
+)
+def test_writing_to_what_backward_needs_is_noticed(run):
+    loss, needed = run(tm.ones(3, 3, requires_grad=True).reshape(1, 3, 3)[0], tm.tensor([0, 1, 2]))
+    needed.mul_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()

@@ -228,7 +228,9 @@ def safe_classes(where: str, target: Any, classes: int, ignore_index: int) -> tu
             f"classes, 0 to {classes - 1}, and ignore_index is {ignore_index}"
         )
     if isinstance(target, Tensor):
-        return None if ignored is None else Tensor(ignored), Tensor(t)
+        safe = Tensor(t)
+        safe._storage = target.storage  # so that a write to the target is noticed in backward
+        return None if ignored is None else Tensor(ignored), safe
     return ignored, t
 
 

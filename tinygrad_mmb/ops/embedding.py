@@ -23,13 +23,15 @@ class Rows(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        weight, ctx.index, ctx.share = inputs
+        weight, index, ctx.share = inputs
         ctx.rows = weight.shape[0]
+        ctx.save_for_backward(index)
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
+        (index,) = ctx.saved_tensors
         g = g if ctx.share is None else g * ctx.share
-        return AddRows.apply(g, ctx.index, ctx.rows), None, None
+        return AddRows.apply(g, index, ctx.rows), None, None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -48,11 +50,12 @@ class AddRows(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.index = inputs[1]
+        ctx.save_for_backward(inputs[1])
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        return Rows.apply(g, ctx.index, None), None, None
+        (index,) = ctx.saved_tensors
+        return Rows.apply(g, index, None), None, None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -101,7 +104,7 @@ def embedding(
     if max_norm is not None:
         shorten(weight, index, max_norm, norm_type)
     share = shares(index, weight.dtype, rows, padding_idx, scale_grad_by_freq)
-    return Rows.apply(weight, index, share)
+    return Rows.apply(weight, input, share)
 
 
 def shares(

@@ -47,11 +47,11 @@ class MaxPool2d(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         ctx.shape = inputs[0].shape
-        ctx.save_for_backward(output[1])
+        ctx.save_for_backward(output[1], inputs[0])  # x may not change in place, as in PyTorch
 
     @staticmethod
     def backward(ctx: Any, g: Any, _: Any) -> Any:
-        (indices,) = ctx.saved_tensors
+        indices, _ = ctx.saved_tensors
         return Unpool.apply(g, indices, ctx.shape), None
 
     @staticmethod
@@ -112,10 +112,12 @@ class WindowSum(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         x, ctx.geometry = inputs
+        ctx.save_for_backward(x)  # as in PyTorch: x may not change in place before backward
         ctx.size = x.shape[2:]
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
+        ctx.saved_tensors  # noqa: B018 - raises where x has changed
         return WindowSpread.apply(g, ctx.size, ctx.geometry), None
 
     @staticmethod
