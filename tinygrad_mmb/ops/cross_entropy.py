@@ -133,7 +133,7 @@ def soft_cross_entropy(
     check_weight(where, weight, n_classes)
     log_p = ops.log_softmax(input, classes if input.ndim else 0)
     if label_smoothing:
-        target = target * (1.0 - label_smoothing) + label_smoothing / n_classes
+        target = target * (1.0 - label_smoothing) + label_smoothing / max(n_classes, 1)
     terms = log_p * target
     if weight is not None:
         terms = terms * ops.reshape(weight, [-1 if d == classes else 1 for d in range(input.ndim)])
