@@ -28,7 +28,8 @@ def refuse_overlap(target: Array, source: Array, same_place_is_fine: bool = True
     same_place = address(target) == address(source)
     if same_place and same_place_is_fine and target.shape == source.shape:
         pairs = zip(target.shape, target.strides, source.strides, strict=True)
-        if all(s == t for n, s, t in pairs if n > 1):
+        # NumPy gives a new dimension of size 1 the stride 0, PyTorch that of what it spans.
+        if all(s == t or (n == 1 and 0 in (s, t)) for n, s, t in pairs):
             return
     if is_dense(target) and is_dense(source):
         raise RuntimeError(

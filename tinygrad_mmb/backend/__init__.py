@@ -56,6 +56,3 @@ __all__ = [
     "to_numpy",
     "uint8",
 ]
-import numpy as _np
-ARRAYS = (_np.ndarray,)
-default_dtype = float32
