@@ -364,7 +364,7 @@ def test_a_run_on_a_table_may_be_resumed_from_another_folder(mmb, empty_folder, 
     mmb("train", "csv", "blumen.csv", *QUICK, "--out", "a")
     (empty_folder / "below").mkdir()
     monkeypatch.chdir(empty_folder / "below")
-    assert mmb("train", "csv", "../blumen.csv", "--resume", "../a", "--plain")[0] in (0, 2)
+    assert mmb("train", "csv", "../blumen.csv", "--resume", "../a", "--plain")[0] == 0
     assert mmb("evaluate", "../a")[0] == 0
 
 
@@ -625,7 +625,7 @@ def test_doctor_tells_versions_kernels_blas_and_threads(mmb):
         "numpy",
         "safetensors",
         "BLAS",
-        "threads",
+        "thread",
         "kernels",
         "CuPy",
     ):

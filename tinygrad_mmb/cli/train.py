@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -130,7 +130,7 @@ def chosen(given: dict[str, Any], config_file: str | None) -> TrainConfig:
     defaults = defaults_for(given["data"], given.get("model", STANDARD.model))
     if given.get("path"):
         given = given | {
-            "path": str(Path(given["path"]).absolute())
+            "path": os.path.abspath(given["path"])
         }  # a resumed run may start elsewhere
     return TrainConfig(**(defaults | given))
 
@@ -140,7 +140,7 @@ def refuse_changes(config: TrainConfig, given: dict[str, Any], folder: RunFolder
     else.
     """
     if given.get("path"):
-        given = given | {"path": str(Path(given["path"]).absolute())}
+        given = given | {"path": os.path.abspath(given["path"])}
     for name, value in given.items():
         if value != getattr(config, name):
             raise ConfigError(
