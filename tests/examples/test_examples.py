@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+ONE_THREAD = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 pytestmark = pytest.mark.skipif(not EXAMPLES, reason="only in a checkout")
 
@@ -18,7 +20,9 @@ pytestmark = pytest.mark.skipif(not EXAMPLES, reason="only in a checkout")
 def run(name: str, folder: Path, *arguments: str) -> str:
     """What the example prints. Pictures go to `folder`, which is also the current one."""
     command = [sys.executable, ROOT / "examples" / f"{name}.py", "--out", "out", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, encoding="utf-8", check=False, env=ONE_THREAD
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout.isascii()  # a Windows console of another code page shows no Greek
@@ -78,8 +82,14 @@ def test_training_loop_runs_in_pytorch_with_the_import_changed(tmp_path):
     assert "tinygrad_mmb" not in changed
     program = changed.split("def draw(")[0]
     program += "model, dataset, _ = train(epochs=30)\nprint('accuracy', accuracy(model, dataset))\n"
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env=ONE_THREAD,
+    )
     assert done.returncode == 0, done.stderr
     assert numbers(r"accuracy (\S+)", done.stdout)[0] > 0.99
 
