@@ -171,6 +171,30 @@ def test_writing_to_repeated_or_overlapping_memory_is_refused():
         m[:, 1:].add_(m[:, :-1])
 
 
+def test_two_different_views_of_the_same_row_are_not_read_and_written_at_once():
+    x = tm.zeros(1, 3)
+    x[0].add_(x[0])
+    with pytest.raises(NotImplementedError, match="two different views"):
+        x.add_(x[:1])
+
+
+def test_a_leaf_detached_and_rewritten_in_place_cannot_receive_its_old_gradient():
+    x = variable(2.0)
+    y = x * 3
+    x.detach_()
+    x.mul_(y)
+    with pytest.raises(RuntimeError, match="moved into the graph interior"):
+        x.sum().backward()
+
+
+def test_a_value_saved_before_detach_in_place_cannot_be_used():
+    x, y = variable(2.0), variable(3.0) * 1
+    z = x * y
+    y.detach_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+
+
 def test_a_view_cannot_be_detached_in_place_but_a_result_can():
     y = variable(1.0, 2.0) * 1
     with pytest.raises(RuntimeError, match="Can't detach views in-place"):

@@ -61,7 +61,7 @@ def _set_view(part: Tensor, value: Any) -> None:
         return
     if value.shape != part.shape:
         if is_dense(part.array):
-            refuse_overlap(part.array, value.array, same_place_is_fine=False)
+            refuse_overlap(part, value, same_place_is_fine=False)
         value = ops.expand(_without_leading_ones(value), part.shape)
     copy(part, value)
 

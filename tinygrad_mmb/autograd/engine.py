@@ -21,10 +21,19 @@ if TYPE_CHECKING:
 class Node(Protocol):
     """What the walk needs of a recorded call (Context) and of a leaf (AccumulateGrad)."""
 
-    next_functions: Sequence[Edge | None]  #            where the gradients of the inputs go
-    outputs: Sequence[tuple[tuple[int, ...], DType]]  # shape and dtype of each output
     hooks: Hooks | None
-    time: float  #                                      younger than all its inputs
+
+    @property
+    def next_functions(self) -> Sequence[Edge | None]:
+        """Where the gradients of the inputs go; None where there is none."""
+
+    @property
+    def outputs(self) -> Sequence[tuple[tuple[int, ...], DType]]:
+        """Shape and dtype of each output."""
+
+    @property
+    def time(self) -> float:
+        """Younger than all its inputs."""
 
     def backward(self, gs: list[Any]) -> Sequence[Any]:
         """Gradients of the inputs from gradients of the outputs."""
@@ -169,6 +178,11 @@ class AccumulateGrad:
         leaf = self.leaf()
         if leaf is None or not leaf._requires_grad:  # gone, or frozen since
             return ()
+        if leaf._grad_fn is not None:
+            raise RuntimeError(
+                "leaf variable has been moved into the graph interior: it was detached in place "
+                "and then written to. Use detach(), which gives a new Tensor."
+            )
         if leaf._view is not None:
             _ = leaf.grad_fn  # raises for a view that was written over
         old = leaf._grad

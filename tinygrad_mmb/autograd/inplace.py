@@ -26,7 +26,7 @@ def update(x: Tensor, op: Callable[..., Tensor], *args: Any, **options: Any) -> 
     others = [*args, *options.values()]
     for y in others:
         if isinstance(y, tensors.Tensor) and y is not x:
-            refuse_overlap(x.array, y.array)
+            refuse_overlap(x, y)
     if not is_recorded(x, others):
         return write(x, op(x, *args, **options), None)
     refuse_unrecordable(x)
@@ -146,7 +146,7 @@ def copy(x: Tensor, source: Any) -> Tensor:
             )
     refuse_repetition(x.array)
     if source is not x:
-        refuse_overlap(x.array, source.array)
+        refuse_overlap(x, source)
     return overwrite(x, source)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_mmb.backend import Array, namespace
+
+if TYPE_CHECKING:
+    from tinygrad_mmb.autograd.tensor import Tensor
 
 
 def refuse_repetition(a: Array) -> None:
@@ -20,27 +23,41 @@ def refuse_repetition(a: Array) -> None:
         )
 
 
-def refuse_overlap(target: Array, source: Array, same_place_is_fine: bool = True) -> None:
+def refuse_overlap(target: Tensor, source: Tensor, same_place_is_fine: bool = True) -> None:
     """Raise if what is read and what is written overlap without being the same."""
-    xp = namespace(target)
-    if not xp.may_share_memory(target, source):
+    a, b = target.array, source.array
+    xp = namespace(a)
+    if not xp.may_share_memory(a, b):
         return
-    same_place = address(target) == address(source)
-    if same_place and same_place_is_fine and target.shape == source.shape:
-        pairs = zip(target.shape, target.strides, source.strides, strict=True)
-        # NumPy gives a new dimension of size 1 the stride 0, PyTorch that of what it spans.
-        if all(s == t or (n == 1 and 0 in (s, t)) for n, s, t in pairs):
+    if same_place_is_fine and address(a) == address(b) and a.shape == b.shape:
+        if a.strides == b.strides and (1 not in a.shape or made_alike(target, source)):
             return
-    if is_dense(target) and is_dense(source):
+        if all(s == t for n, s, t in zip(a.shape, a.strides, b.strides, strict=True) if n > 1):
+            # PyTorch looks at the stride of a dimension of size 1 too, which NumPy chooses anew.
+            raise NotImplementedError(
+                f"two different views of the same elements (shape {list(a.shape)}) are read and "
+                "written. clone() one of them before the operation."
+            )
+    if is_dense(a) and is_dense(b):
         raise RuntimeError(
             "unsupported operation: some elements of the input tensor and the written-to tensor "
             "refer to a single memory location. clone() one of them before the operation."
         )
-    if xp.shares_memory(target, source):
+    if xp.shares_memory(a, b):
         raise NotImplementedError(
             "the tensor read and the tensor written overlap in memory, so the result would depend "
             "on the order of the elements. clone() one of them before the operation."
         )
+
+
+def made_alike(x: Tensor, y: Tensor) -> bool:
+    """Whether two Tensors are the same view of the same memory, by the same steps."""
+    if x.array is y.array:
+        return True
+    a, b = x._view, y._view
+    if a is None or b is None:
+        return False
+    return a.base.array is b.base.array and a.path == b.path
 
 
 def address(a: Any) -> int:

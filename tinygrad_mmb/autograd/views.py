@@ -18,6 +18,7 @@ from tinygrad_mmb.backend import namespace
 
 if TYPE_CHECKING:
     from tinygrad_mmb.autograd.function import Function
+    from tinygrad_mmb.autograd.hooks import Hooks
     from tinygrad_mmb.autograd.tensor import Tensor
 
 SEVERAL = (
@@ -84,8 +85,8 @@ class Nowhere:
     """
 
     next_functions: tuple[()] = ()
-    hooks = None
-    time = 0
+    hooks: Hooks | None = None
+    time = 0.0
 
     def __init__(self, view: Tensor) -> None:
         self.outputs = ((view.array.shape, view.array.dtype),)
