@@ -33,6 +33,7 @@ CALLS = {
     "arange mixed": lambda m: m.arange(1, 2.5),
     "arange of dtype": lambda m: m.arange(0, 3, dtype=m.float64),
     "arange of floats as ints": lambda m: m.arange(-0.9, 4.9, 1.5, dtype=m.int64),
+    "arange of floats as small ints": lambda m: m.arange(-0.9, 2.1, 2.0, dtype=m.int32),
     "arange the wrong way": lambda m: m.arange(0, 5, -1),
     "arange of step 0": lambda m: m.arange(0, 5, 0),
     "arange to infinity": lambda m: m.arange(0, float("inf")),

@@ -171,7 +171,7 @@ def arange(
     if dtype is None:
         dtype = backend.int64 if whole else backend.get_default_dtype()
     dtype = backend.as_dtype(dtype)
-    if dtype.kind in "iu":  # each of the three is truncated, then counted
+    if dtype == backend.int64:  # each of the three is truncated, then counted
         start, end, step, whole = int(start), int(end), int(step), True
     if step == 0:
         raise RuntimeError("step must be nonzero")
@@ -184,6 +184,8 @@ def arange(
     if dtype.kind == "b":
         raise RuntimeError("\"arange_cpu\" not implemented for 'Bool'")
     n = -((start - end) // step) if whole else math.ceil((end - start) / step)
+    if dtype.kind in "iu":  # counted, then truncated
+        start, step = int(start), int(step)
     exact = backend.int64 if dtype.kind in "iu" else backend.float64
     values = namespace().arange(n, dtype=exact) * step + start
     return finished(values.astype(dtype), device, requires_grad)
