@@ -1,6 +1,6 @@
 """Microseconds per operation: what an engine costs when the arrays are too small to matter.
 
-    python benchmarks/overhead.py [--rounds 25] [--peers torch,autograd,mygrad,tinygrad] [--json FILE]
+    python benchmarks/overhead.py [--rounds 25] [--peers torch,mygrad] [--json FILE]
 
 Runs (a * b + c).relu().sum() on (4, 4) float32, forward and forward + backward, here and in every
 peer that is installed, interleaved in one process, so that a busy machine slows all alike. The

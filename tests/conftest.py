@@ -8,7 +8,7 @@ from hypothesis import settings
 
 import tinygrad_mmb as tm
 
-# Deterministic examples, no deadline: the machines that run this are busy, and a failure must repeat.
+# The same examples each time, as a failure must repeat; no deadline, as machines are busy.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=30)
 settings.load_profile("repeatable")
 

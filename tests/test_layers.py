@@ -85,7 +85,8 @@ def test_no_file_is_named_for_nothing(name):
 
 def test_importing_the_package_imports_numpy_and_safetensors_only():
     code = (
-        "import sys, numpy.random, safetensors.numpy; before = set(sys.modules); import tinygrad_mmb; "
+        "import sys, numpy.random, safetensors.numpy; before = set(sys.modules); "
+        "import tinygrad_mmb; "
         "new = {m.split('.')[0] for m in set(sys.modules) - before}; "
         "print(' '.join(sorted(new - set(sys.stdlib_module_names))))"
     )

@@ -1,7 +1,7 @@
 """Write tinygrad_mmb/autograd/methods.py: the ops declared with @method, as methods of Tensor.
 
-    python tools/write_methods.py           write the file
-    python tools/write_methods.py --check   exit with 1 if it is not what would be written
+python tools/write_methods.py           write the file
+python tools/write_methods.py --check   exit with 1 if it is not what would be written
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from pathlib import Path
+from typing import Any
 
 import tinygrad_mmb  # noqa: F401 - fills the table
 from tinygrad_mmb.autograd.method_table import METHODS, Method
@@ -19,13 +20,15 @@ HEAD = '''"""Ops as methods of Tensor: x.exp() is ops.exp(x), and x.exp_() write
 Written by tools/write_methods.py from the ops declared with @method: do not edit.
 """
 
-# ruff: noqa: A002, E501
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import inplace
+
+if TYPE_CHECKING:
+    from tinygrad_mmb.autograd.tensor import Tensor
 
 
 class Methods:
@@ -56,15 +59,21 @@ def parameters(entry: Method) -> tuple[str, str]:
     return "".join(f", {t}" for t in takes), "".join(f", {g}" for g in gives)
 
 
+def returned(entry: Method) -> Any:
+    """What the function says it returns; X is a Tensor for a Tensor."""
+    return inspect.signature(entry.function).return_annotation
+
+
 def lines() -> list[str]:
     """One method a line, in the order of the alphabet."""
     made = []
     for name, entry in sorted(METHODS.items()):
         takes, gives = parameters(entry)
-        made.append(f"    def {name}(self{takes}) -> Any: return ops.{name}(self{gives})")
+        kind = "Tensor" if returned(entry) == "X" else "Any"
+        made.append(f"    def {name}(self: Any{takes}) -> {kind}: return ops.{name}(self{gives})")
         if entry.inplace:
             update = f"inplace.update(self, ops.{name}{gives})"
-            made.append(f"    def {name}_(self{takes}) -> Any: return {update}")
+            made.append(f"    def {name}_(self: Any{takes}) -> Tensor: return {update}")
     return made
 
 

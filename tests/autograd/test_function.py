@@ -142,7 +142,7 @@ def test_needs_input_grad_spares_work():
         @staticmethod
         def backward(ctx, g):
             asked.append(list(ctx.needs_input_grad))
-            a, b = ctx.saved_tensors
+            _, b = ctx.saved_tensors
             return g * b, None
 
     Product.apply(variable(2), tm.ones(2, dtype=tm.float64)).sum().backward()

@@ -148,7 +148,7 @@ def test_what_is_no_number_is_refused(data):
 
 
 def test_ragged_lists_are_refused():
-    with pytest.raises(ValueError, match="inhomogeneous|expected sequence"):
+    with pytest.raises(ValueError, match=r"inhomogeneous|expected sequence"):
         tm.tensor([[1.0], [1.0, 2.0]])
 
 

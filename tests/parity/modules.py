@@ -1,4 +1,4 @@
-"""PyTorch's own samples of modules, run in PyTorch and here: `python -m tests.parity.modules Linear`.
+"""PyTorch's own samples of modules, run here too: `python -m tests.parity.modules Linear`.
 
 The module is made from the same arguments, gets PyTorch's state by `load_state_dict`, and is called
 with the same inputs in training and in evaluation: outputs, gradients of inputs and parameters, and

@@ -1,4 +1,4 @@
-"""detect_anomaly: stop at the operation that made the first NaN or Inf, and name the user's line."""
+"""detect_anomaly: stop where the first NaN or Inf was made, and name the user's line."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def check_backward(ctx: Context, gs: Sequence[Any], gxs: Sequence[Any]) -> None:
     """Raise if the gradients of the inputs are the first that are not finite."""
     if finite(gs) and not finite(gxs):
         raise RuntimeError(
-            f"detect_anomaly: {ctx.name()} made the first {which(gxs)}, from a finite gradient; its "
-            f"forward ran at {ctx.origin}"
+            f"detect_anomaly: {ctx.name()} made the first {which(gxs)}, from a finite gradient; "
+            f"its forward ran at {ctx.origin}"
         )
 
 

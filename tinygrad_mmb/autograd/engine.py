@@ -54,7 +54,8 @@ def chain_rule(
 ) -> dict[Edge, Any]:
     """Send `gs` = ∂L/∂roots back: into every leaf, or to `targets`, whose gradients are returned.
 
-    Nothing flows on from the nodes in `stops`. Arrays in, arrays out; Tensors in, Tensors out. Only the latter can be differentiated again.
+    Arrays in, arrays out; Tensors in, Tensors out: only these can be differentiated again. Nothing
+    flows on from the nodes in `stops`.
     """
     start = Start(roots)
     awaited, inner = plan(start, targets, stops)
@@ -110,7 +111,7 @@ def send(
 def plan(
     start: Node, targets: set[Edge] | None, stops: frozenset[Node]
 ) -> tuple[dict[Node, int], set[Node] | dict[Node, int]]:
-    """How many gradients each node waits for, and which nodes run: all, or those before a target."""
+    """How many gradients each node awaits, and which nodes run: all, or those before a target."""
     awaited = {start: 0}
     nodes = [start]
     for node in nodes:  # grows while we walk it
@@ -307,8 +308,9 @@ def first_gradients(
             raise TypeError(f"element {i} of tensors is a {type(y).__name__}, not a Tensor")
         if not y._requires_grad or (y._view is not None and y._view.derived):
             raise RuntimeError(
-                f"element {i} of tensors does not require grad and does not have a grad_fn: nothing "
-                "it was computed from has requires_grad=True, or it was computed under no_grad()."
+                f"element {i} of tensors does not require grad and does not have a grad_fn: "
+                "nothing it was computed from has requires_grad=True, or it was computed under "
+                "no_grad()."
             )
         roots.append(y.edge)
         gs.append(first_gradient(y, g, i, create_graph))
@@ -329,7 +331,8 @@ def first_gradient(y: Tensor, g: Any, i: int, create_graph: bool) -> Any:
         return tensors.wrap(g) if create_graph else g
     if not isinstance(g, tensors.Tensor):
         raise TypeError(
-            f"gradients can be either Tensors or None, but got {type(g).__name__}. Wrap it: tensor(g)."
+            f"gradients can be either Tensors or None, but got {type(g).__name__}. "
+            "Wrap it: tensor(g)."
         )
     if g.shape != array.shape:
         raise RuntimeError(
@@ -402,9 +405,9 @@ def check_assigned_gradient(t: Tensor, g: Any) -> None:
         raise RuntimeError("can't assign Variable as its own grad")
     if g.array.dtype != t.array.dtype:
         raise RuntimeError(
-            f"assigned grad has data of a different type: {g.array.dtype}, the tensor {t.array.dtype}"
+            f"assigned grad has data of a different type: {g.array.dtype} for {t.array.dtype}"
         )
     if g.array.shape != t.array.shape:
         raise RuntimeError(
-            f"assigned grad has data of a different size: {g.array.shape}, the tensor {t.array.shape}"
+            f"assigned grad has data of a different size: {g.array.shape} for {t.array.shape}"
         )

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from tinygrad_mmb.autograd import anomaly, views
-from tinygrad_mmb.autograd.engine import Edge, Hooks
+from tinygrad_mmb.autograd.engine import Edge
 from tinygrad_mmb.autograd.grad_mode import recording
-from tinygrad_mmb.autograd.storage import clock
+from tinygrad_mmb.autograd.hooks import Hooks
 from tinygrad_mmb.autograd.promotion import shape_mismatch
+from tinygrad_mmb.autograd.storage import clock
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import Array, as_array, refuse_mixed_devices
 from tinygrad_mmb.kernels.registry import Kernel, WithExtras, select
@@ -79,7 +80,7 @@ class Context:
         return values
 
     def backward(self, gs: list[Any]) -> tuple[Any, ...]:
-        """Gradients of the inputs from those of the outputs: arrays to arrays, Tensors to Tensors."""
+        """Gradients of the inputs from those of the outputs: arrays from arrays, or Tensors."""
         self.create_graph = recording.get()  # the engine switches it off, or on for create_graph
         result = None
         if self.kernel is not None and not self.create_graph:

@@ -38,7 +38,7 @@ def vjp(
 def jvp(
     func: Fn, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """(f(x), J v). uᵀJ is linear in u, so differentiating it with respect to u along v gives J v."""
+    """(f(x), J v). uᵀJ is linear in u, so its derivative with respect to u along v is J v."""
     with enable_grad():
         xs = _variables(inputs)
         y = func(*xs)

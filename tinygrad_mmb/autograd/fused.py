@@ -26,7 +26,7 @@ class Fused(Function):
 
     def __init_subclass__(cls) -> None:
         if "definition" in vars(cls) and "forward" not in vars(cls):
-            cls.forward = staticmethod(cls.definition)  # type: ignore[method-assign, assignment]
+            cls.forward = staticmethod(cls.definition)  # type: ignore[method-assign]
         super().__init_subclass__()
 
     @staticmethod

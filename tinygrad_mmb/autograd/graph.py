@@ -55,9 +55,7 @@ def _described(node: Any, ids: dict[Node, str], known: dict[int, str]) -> GraphN
     return GraphNode(ids[node], "operation", node.function.__name__, node.outputs[0][0], inputs)
 
 
-def to_dot(
-    root: Tensor, names: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]] = ()
-) -> str:
+def to_dot(root: Tensor, names: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]] = ()) -> str:
     """The graph in the DOT language of Graphviz: leaves are boxes, operations ellipses."""
     lines = ["digraph {", "  rankdir=TB; node [fontname=Helvetica];"]
     shapes = {"leaf": "box", "operation": "ellipse", "output": "doubleoctagon"}

@@ -68,12 +68,14 @@ class Interchange:
         """
         if self.requires_grad:
             raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+                "Can't call numpy() on Tensor that requires grad. "
+                "Use tensor.detach().numpy() instead."
             )
         array = self.array
         if to_numpy(array) is not array:
             raise TypeError(
-                "can't convert a cuda device type tensor to numpy. Use tensor.cpu().numpy() instead."
+                "can't convert a cuda device type tensor to numpy. "
+                "Use tensor.cpu().numpy() instead."
             )
         return array
 
@@ -82,7 +84,9 @@ class Interchange:
         if dtype is None or array.dtype == dtype:
             return array.copy() if copy else array
         if copy is False:
-            raise ValueError(f"a conversion of {array.dtype} to {dtype} needs a copy, but copy=False")
+            raise ValueError(
+                f"a conversion of {array.dtype} to {dtype} needs a copy, but copy=False"
+            )
         return array.astype(dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -133,8 +137,8 @@ class Interchange:
         """
         if self.array.size != 1:
             raise RuntimeError(
-                f"a Tensor with {self.array.size} elements cannot be converted to Scalar; item() is "
-                "for one element, tolist() for all."
+                f"a Tensor with {self.array.size} elements cannot be converted to Scalar; item() "
+                "is for one element, tolist() for all."
             )
         return self.array.item()
 
@@ -166,9 +170,10 @@ class Interchange:
 
     def __contains__(self, value: Any) -> bool:
         if isinstance(value, (bool, int, float)) or hasattr(value, "dtype"):
-            return bool((self == value).any())  # type: ignore[attr-defined]
+            return bool((self == value).any())
         raise RuntimeError(
-            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(value)}."
+            "Tensor.__contains__ only supports Tensor or scalar, "
+            f"but you passed in a {type(value)}."
         )
 
     def __format__(self, spec: str) -> str:
@@ -249,7 +254,8 @@ class Interchange:
 def _checked(dim: int, ndim: int) -> int:
     if not -max(ndim, 1) <= dim < max(ndim, 1) or not ndim:
         raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-ndim}, {ndim - 1}], but got {dim})"
+            f"Dimension out of range (expected to be in range of [{-ndim}, {ndim - 1}], "
+            f"but got {dim})"
         )
     return dim
 

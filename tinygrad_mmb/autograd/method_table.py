@@ -1,4 +1,4 @@
-"""Which ops are also methods of Tensor. `tools/write_methods.py` writes methods.py from this table."""
+"""Which ops are also methods of Tensor: tools/write_methods.py makes methods.py of this table."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Storage:
 
     written = 0
     version = 0
-    home: Storage | None = None  # the result of x.exp_() is computed here, but lives in x's memory...
+    home: Storage | None = None  # x.exp_() is computed here, but lives in x's memory...
     moved = 0  #                   ...since this time
 
     def touch(self) -> None:

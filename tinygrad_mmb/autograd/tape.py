@@ -49,7 +49,9 @@ class GradientTape:
         was computed outside its block.
         """
         if self._began is None:
-            raise RuntimeError("GradientTape: nothing was recorded; use it as `with GradientTape():`")
+            raise RuntimeError(
+                "GradientTape: nothing was recorded; use it as `with GradientTape():`"
+            )
         if self._used and not self.persistent:
             raise RuntimeError(
                 "A non-persistent GradientTape can only be used to compute one set of gradients. "

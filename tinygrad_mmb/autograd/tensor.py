@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tinygrad_mmb import ops  # the module, used inside methods only: the one import pointing right
 from tinygrad_mmb.autograd import assignment, engine, inplace, printing, views
 from tinygrad_mmb.autograd.conversions import Conversions
+from tinygrad_mmb.autograd.hooks import RemovableHandle
 from tinygrad_mmb.autograd.interchange import Interchange
 from tinygrad_mmb.autograd.methods import Methods
 from tinygrad_mmb.autograd.storage import Storage
@@ -52,7 +53,7 @@ class Tensor(Methods, Interchange, Conversions):
     __hash__ = object.__hash__  # == compares numbers, so identity has to be said
 
     def __init__(self, data: Any = (), requires_grad: bool = False) -> None:
-        """Wrap an array or Tensor without copying; lists and numbers get the default float dtype."""
+        """Wrap an array or Tensor without copying; lists become the default float dtype."""
         if isinstance(data, Tensor):
             self.array = data.array
         elif hasattr(data, "dtype"):
@@ -77,7 +78,7 @@ class Tensor(Methods, Interchange, Conversions):
         if not value and self.grad_fn is not None:
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables, and this Tensor is the "
-                "result of a recorded operation. Use x.detach() for a constant over the same memory."
+                "result of an operation. Use x.detach() for a constant over the same memory."
             )
         self._requires_grad = bool(value)
         if self._view is not None:
@@ -99,7 +100,7 @@ class Tensor(Methods, Interchange, Conversions):
 
     @property
     def grad(self) -> Tensor | None:
-        """∂L/∂self after `L.backward()`, added up over calls; None before, and for inner results."""
+        """∂L/∂self after `L.backward()`, added up over calls; None before, and inside a graph."""
         if self.grad_fn is not None and not self._retains_grad and self._grad is None:
             engine.warn_inner_gradient()
         return self._grad
@@ -165,13 +166,11 @@ class Tensor(Methods, Interchange, Conversions):
         """
         engine.backward(self, gradient, retain_graph, create_graph, inputs)
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> engine.RemovableHandle:
-        """Call `hook(g)` with the complete gradient; what it returns, if anything, goes on instead."""
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call `hook(g)` with the complete gradient; what it returns, if not None, replaces it."""
         return engine.add_hook(self, hook)
 
-    def register_post_accumulate_grad_hook(
-        self, hook: Callable[[Tensor], None]
-    ) -> engine.RemovableHandle:
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Call `hook(leaf)` when `leaf.grad` is complete, while backward is still running."""
         return engine.add_ready_hook(self, hook)
 

@@ -1,4 +1,4 @@
-"""Where arrays live: NumPy on the CPU, CuPy on a GPU. Everything above asks here, nobody imports either."""
+"""Where arrays live: NumPy on the CPU, CuPy on a GPU. Nothing above imports either of them."""
 
 from tinygrad_mmb.backend.arrays import (
     Array,
@@ -24,7 +24,14 @@ from tinygrad_mmb.backend.arrays import (
     to_numpy,
     uint8,
 )
-from tinygrad_mmb.backend.device import as_device, cpu, device, device_of, refuse_mixed_devices, to_device
+from tinygrad_mmb.backend.device import (
+    as_device,
+    cpu,
+    device,
+    device_of,
+    refuse_mixed_devices,
+    to_device,
+)
 
 __all__ = [
     "Array",

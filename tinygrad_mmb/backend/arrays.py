@@ -1,4 +1,4 @@
-"""The one module that knows NumPy and CuPy by name. CuPy is imported when its first array is met."""
+"""NumPy and CuPy behind one face. CuPy is imported when a Tensor is first sent to a GPU."""
 
 from __future__ import annotations
 

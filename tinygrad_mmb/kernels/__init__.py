@@ -1,1 +1,1 @@
-"""Faster twins of ops: one folder per backend, one file per op. Importing a folder fills the table."""
+"""Faster twins of ops: one folder per backend, one file per op. Importing one fills the table."""
