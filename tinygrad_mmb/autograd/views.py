@@ -166,8 +166,10 @@ def renew(x: Tensor) -> None:
         )
     view.seen = version
     if not view.base._requires_grad:  # detached in place: x stays a result, but of nothing
+        old, k = x._grad_fn, x.output_nr
         nowhere: Any = Nowhere(x)
         x.grad_fn, x.output_nr = nowhere, 0
+        keep_retaining(x, old, k)
         return
     token = recording.set(True)
     try:
@@ -196,13 +198,18 @@ def move(t: Tensor, value: Tensor) -> None:
     """As `adopt`; a gradient that t retains is from now on that of its new value."""
     node, k = t._grad_fn, t.output_nr
     adopt(t, value)
-    new = t._grad_fn
-    hooks = getattr(node, "hooks", None)
-    if t._retains_grad and hooks is not None and new is not None:
-        reference = hooks.kept_in.get(k)
-        if reference is not None and reference() is t:
-            del hooks.kept_in[k]
-            t._retains_grad = False
-            t.retain_grad()
+    keep_retaining(t, node, k)
     if t._views is not None:
         spread(t)
+
+
+def keep_retaining(t: Tensor, old: Any, k: int) -> None:
+    """What retain_grad asked of the old node is from now on asked of t's new one."""
+    hooks = getattr(old, "hooks", None)
+    if not t._retains_grad or hooks is None or t._grad_fn is None:
+        return
+    reference = hooks.kept_in.get(k)
+    if reference is not None and reference() is t:
+        del hooks.kept_in[k]
+        t._retains_grad = False
+        t.retain_grad()
