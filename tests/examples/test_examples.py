@@ -24,7 +24,7 @@ def run(name: str, folder: Path, *arguments: str) -> str:
         command, cwd=folder, capture_output=True, encoding="utf-8", check=False, env=ONE_THREAD
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert "Warning" not in done.stderr  # matplotlib may say there that it looks for fonts
     assert done.stdout.isascii()  # a Windows console of another code page shows no Greek
     return done.stdout
 
