@@ -5,7 +5,7 @@ Read tensor.py, function.py, engine.py, then ops/elementwise.py: that is the who
 
 from tinygrad_mmb.autograd import functional
 from tinygrad_mmb.autograd.anomaly import detect_anomaly
-from tinygrad_mmb.autograd.engine import backward, grad
+from tinygrad_mmb.autograd.differentiate import backward, grad
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.functional import gradients
 from tinygrad_mmb.autograd.fused import Fused

@@ -10,7 +10,7 @@ from tinygrad_mmb.autograd import anomaly, views
 from tinygrad_mmb.autograd.engine import Edge
 from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.hooks import Hooks
-from tinygrad_mmb.autograd.promotion import shape_mismatch
+from tinygrad_mmb.autograd.promotion import refuse_shapes
 from tinygrad_mmb.autograd.storage import clock
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import Array, as_array, refuse_mixed_devices
@@ -187,11 +187,11 @@ class Function:
                 arrays = cls.promotion(arrays)
             kernel = select(cls.__name__, arrays)
             output = cls.forward(*arrays) if kernel is None else kernel.run(*arrays)
-        except TypeError:
-            refuse_mixed_devices(arrays)  # NumPy and CuPy do not mix: say so in our words
+        except (TypeError, ValueError):  # NumPy's words for what does not fit: say it in ours
+            refuse_mixed_devices(arrays)
+            if cls.promotion is not None:
+                refuse_shapes(cls.__name__, arrays)
             raise
-        except ValueError as error:  # NumPy's word for shapes that do not broadcast
-            raise (cls.promotion and shape_mismatch(cls.__name__, arrays)) or error from None
         extras = None
         if type(output) is WithExtras:
             output, extras = output

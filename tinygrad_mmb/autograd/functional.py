@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_mmb import ops
-from tinygrad_mmb.autograd.engine import as_list, chain_rule, first_gradients, grad
+from tinygrad_mmb.autograd.differentiate import as_list, first_gradients, grad
+from tinygrad_mmb.autograd.engine import chain_rule
 from tinygrad_mmb.autograd.grad_mode import enable_grad, no_grad
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import namespace

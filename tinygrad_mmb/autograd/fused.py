@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_mmb import ops
-from tinygrad_mmb.autograd import engine
+from tinygrad_mmb.autograd import differentiate
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.grad_mode import enable_grad
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
@@ -43,13 +43,13 @@ class Fused(Function):
                 own_variable(x) if need else x
                 for x, need in zip(ctx.saved_tensors, needs, strict=True)
             ]
-            outputs = engine.as_list(ctx.function.definition(*inputs))
+            outputs = differentiate.as_list(ctx.function.definition(*inputs))
         used = [k for k, g in enumerate(gs) if g is not None and outputs[k].requires_grad]
         wanted = [x for x, need in zip(inputs, needs, strict=True) if need]
         if not used:
             return tuple([None] * len(needs))
         found = iter(
-            engine.grad(
+            differentiate.grad(
                 [outputs[k] for k in used],
                 wanted,
                 [gs[k] if isinstance(gs[k], Tensor) else wrap(gs[k]) for k in used],

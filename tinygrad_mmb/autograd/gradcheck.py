@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tinygrad_mmb import backend
-from tinygrad_mmb.autograd.engine import as_list, grad
+from tinygrad_mmb.autograd.differentiate import as_list, grad
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import Array, is_array, namespace

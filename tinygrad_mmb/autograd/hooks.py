@@ -87,3 +87,41 @@ def shown(hook: Hook, g: Any) -> Any:
             f"gradient of shape {seen.shape} and returned {new.shape}"
         )
     return new if lifted else new.array
+
+
+def add_hook(t: Tensor, hook: Hook) -> RemovableHandle:
+    """What Tensor.register_hook does. The hook belongs to the edge, not to the Tensor object."""
+    if not t.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    node, k = t.edge
+    if node.hooks is None:
+        node.hooks = Hooks()
+    return node.hooks.add(k, hook)
+
+
+def add_ready_hook(t: Tensor, hook: Any) -> RemovableHandle:
+    """What Tensor.register_post_accumulate_grad_hook does."""
+    if not t.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if not t.is_leaf:
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    node: Any = t.edge[0]
+    node.ready_hooks += (hook,)
+
+    def remove() -> None:
+        node.ready_hooks = tuple(h for h in node.ready_hooks if h is not hook)
+
+    return RemovableHandle(remove)
+
+
+def retain_grad(t: Tensor) -> None:
+    """What Tensor.retain_grad does: after all hooks, the gradient is put into t.grad."""
+    if not t.requires_grad:
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if t._grad_fn is None or t._retains_grad:
+        return
+    t._retains_grad = True
+    node, k = t.edge
+    if node.hooks is None:
+        node.hooks = Hooks()
+    node.hooks.keep(k, t)

@@ -266,17 +266,16 @@ def fits(value: Any, dtype: DType, where: str) -> Any:
     return cast(int(x), dtype)
 
 
-def shape_mismatch(name: str, arrays: list[Any]) -> RuntimeError | None:
-    """What to raise where operands do not broadcast; None if they do.
+def refuse_shapes(name: str, arrays: list[Any]) -> None:
+    """Raise RuntimeError if the operands of the op `name` do not broadcast.
 
     Shapes are compared from the right: each pair of sizes must be equal, or one of them 1.
     """
     for a, b in combinations([x.shape for x in arrays if is_array(x)], 2):
         for dim, (m, n) in enumerate(zip(reversed(a), reversed(b), strict=False), start=1):
             if m != n and m != 1 and n != 1:
-                return RuntimeError(
+                raise RuntimeError(
                     f"{name}: The size of tensor a ({m}) must match the size of tensor b ({n}) at "
                     f"non-singleton dimension {max(len(a), len(b)) - dim}. The shapes are {a} and "
                     f"{b}; sizes are compared from the right and must be equal, or one of them 1."
-                )
-    return None
+                ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tinygrad_mmb.autograd import engine
+from tinygrad_mmb.autograd import differentiate
 from tinygrad_mmb.autograd.grad_mode import GradMode
 from tinygrad_mmb.autograd.storage import clock
 from tinygrad_mmb.autograd.tensor import Tensor
@@ -58,12 +58,12 @@ class GradientTape:
                 "Make it with GradientTape(persistent=True)."
             )
         self._used = True
-        wanted = engine.as_list(sources)
+        wanted = differentiate.as_list(sources)
         node = target.grad_fn
         if node is None or node.time < self._began or (self._ended and node.time > self._ended):
             found: tuple[Any, ...] = (None,) * len(wanted)
         else:
-            found = engine.grad(
+            found = differentiate.grad(
                 target, wanted, retain_graph=self.persistent or None, allow_unused=True
             )
         return found[0] if isinstance(sources, Tensor) else list(found)

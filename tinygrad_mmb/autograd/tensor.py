@@ -7,9 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinygrad_mmb import ops  # the module, used inside methods only: the one import pointing right
-from tinygrad_mmb.autograd import assignment, engine, inplace, printing, views
+from tinygrad_mmb.autograd import (
+    assignment,
+    differentiate,
+    engine,
+    hooks,
+    inplace,
+    printing,
+    views,
+)
 from tinygrad_mmb.autograd.conversions import Conversions
-from tinygrad_mmb.autograd.hooks import RemovableHandle
 from tinygrad_mmb.autograd.interchange import Interchange
 from tinygrad_mmb.autograd.methods import Methods
 from tinygrad_mmb.autograd.storage import Storage
@@ -102,13 +109,13 @@ class Tensor(Methods, Interchange, Conversions):
     def grad(self) -> Tensor | None:
         """∂L/∂self after `L.backward()`, added up over calls; None before, and inside a graph."""
         if self.grad_fn is not None and not self._retains_grad and self._grad is None:
-            engine.warn_inner_gradient()
+            differentiate.warn_inner_gradient()
         return self._grad
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
-            engine.check_assigned_gradient(self, value)
+            differentiate.check_assigned_gradient(self, value)
         self._grad = value
 
     @property
@@ -164,19 +171,21 @@ class Tensor(Methods, Interchange, Conversions):
         Raises: RuntimeError if nothing was recorded, for a non-scalar without `gradient`, and on a
         second call without retain_graph.
         """
-        engine.backward(self, gradient, retain_graph, create_graph, inputs)
+        differentiate.backward(self, gradient, retain_graph, create_graph, inputs)
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> hooks.RemovableHandle:
         """Call `hook(g)` with the complete gradient; what it returns, if not None, replaces it."""
-        return engine.add_hook(self, hook)
+        return hooks.add_hook(self, hook)
 
-    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+    def register_post_accumulate_grad_hook(
+        self, hook: Callable[[Tensor], None]
+    ) -> hooks.RemovableHandle:
         """Call `hook(leaf)` when `leaf.grad` is complete, while backward is still running."""
-        return engine.add_ready_hook(self, hook)
+        return hooks.add_ready_hook(self, hook)
 
     def retain_grad(self) -> None:
         """Keep the gradient of an inner result in `.grad`, as for a leaf."""
-        engine.retain_grad(self)
+        hooks.retain_grad(self)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set `requires_grad`, and return this same Tensor."""

@@ -72,4 +72,4 @@ def refuse_mixed_devices(values: Iterable[Any]) -> None:
         raise RuntimeError(
             "Expected all tensors to be on the same device, but found at least two devices, "
             f"{' and '.join(places)}! Move one of them first: x.to({places[-1]!r})."
-        )
+        ) from None

@@ -46,8 +46,9 @@ def constant(name: str, arrays: list[Any], *operands: Any) -> Any:
     """
     try:
         y = getattr(namespace(*arrays), name)(*arrays)
-    except ValueError as error:
-        raise promotion.shape_mismatch(name, arrays) or error from None
+    except ValueError:
+        promotion.refuse_shapes(name, arrays)
+        raise
     y = y if y.ndim else as_array(y)
     return wrap(y) if any(isinstance(x, Tensor) for x in operands) else y
 
@@ -238,8 +239,7 @@ def isclose(
         if tolerance < 0:
             raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
     xp = namespace(a, b)
-    if mismatch := promotion.shape_mismatch("isclose", [a, b]):
-        raise mismatch
+    promotion.refuse_shapes("isclose", [a, b])
     close = a == b
     if equal_nan and a.dtype.kind == "f":
         close = close | ((a != a) & (b != b))

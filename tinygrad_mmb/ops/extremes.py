@@ -115,12 +115,11 @@ class ExtremeAlong(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         x, ctx.dim, ctx.keepdim = inputs
         ctx.shape = x.shape
-        indices = output[1]
-        ctx.indices = indices.array if isinstance(indices, Tensor) else indices
+        ctx.save_for_backward(output[1])
 
     @staticmethod
     def backward(ctx: Any, g: Any, _: Any) -> Any:
-        indices = ctx.indices
+        (indices,) = ctx.saved_tensors
         if not ctx.keepdim and ctx.shape:
             g, indices = ops.unsqueeze(g, ctx.dim), ops.unsqueeze(indices, ctx.dim)
         return AddAlong.apply(g, ctx.shape, ctx.dim, indices, True), None, None

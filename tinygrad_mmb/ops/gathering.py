@@ -27,14 +27,15 @@ class Gather(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         x, ctx.dim, index = inputs
-        ctx.shape, ctx.index = x.shape, array_of(index)
-        ctx.distinct = (
-            bool(ctx.index.size) and at_least_1d(ctx.index).shape[ctx.dim] == 1
-        )  # one from each row: as labels do
+        ctx.save_for_backward(index)
+        ctx.shape = x.shape
+        sizes = tuple(index.shape) or (1,)
+        ctx.distinct = 0 not in sizes and sizes[ctx.dim] == 1  # one from each row: as labels do
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        return AddAlong.apply(g, ctx.shape, ctx.dim, ctx.index, ctx.distinct), None, None
+        (index,) = ctx.saved_tensors
+        return AddAlong.apply(g, ctx.shape, ctx.dim, index, ctx.distinct), None, None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -63,11 +64,12 @@ class AddAlong(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         _, _, ctx.dim, index, _ = inputs
-        ctx.index = array_of(index)
+        ctx.save_for_backward(index)
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        return Gather.apply(g, ctx.dim, ctx.index), None, None, None, None
+        (index,) = ctx.saved_tensors
+        return Gather.apply(g, ctx.dim, index), None, None, None, None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -95,18 +97,21 @@ class ScatterAdd(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         _, ctx.dim, index, src = inputs
-        ctx.index, ctx.src_shape = array_of(index), tuple(src.shape)
+        ctx.save_for_backward(index)
+        ctx.shapes = tuple(src.shape), tuple(index.shape)
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         if not ctx.needs_input_grad[3]:
             return g, None, None, None
-        if ctx.src_shape != ctx.index.shape:
+        src_shape, index_shape = ctx.shapes
+        if src_shape != index_shape:
             raise RuntimeError(
-                f"scatter_add: src has shape {ctx.src_shape}, index {ctx.index.shape}; PyTorch "
+                f"scatter_add: src has shape {src_shape}, index {index_shape}; PyTorch "
                 "defines no gradient of a larger src. Cut src to the shape of index first."
             )
-        return g, None, None, Gather.apply(g, ctx.dim, ctx.index)
+        (index,) = ctx.saved_tensors
+        return g, None, None, Gather.apply(g, ctx.dim, index)
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -150,8 +155,8 @@ def array_of(x: Any) -> Any:
     return x.array if isinstance(x, Tensor) else x
 
 
-def checked_index(name: str, index: Any, *, empty_of_any_dtype: bool = False) -> Array:
-    """The array of an index, which must hold int32 or int64.
+def check_index(name: str, index: Any, *, empty_of_any_dtype: bool = False) -> None:
+    """Let an index pass if it holds int32 or int64.
 
     Raises: TypeError if it is no Tensor, RuntimeError for another dtype.
     """
@@ -160,21 +165,20 @@ def checked_index(name: str, index: Any, *, empty_of_any_dtype: bool = False) ->
             f"{name}(): argument 'index' (position 3) must be Tensor, "
             f"not {type(index).__name__}. Make it one: tensor(index)."
         )
-    index = array_of(index)
-    if empty_of_any_dtype and not index.size:
-        return index
+    if empty_of_any_dtype and 0 in index.shape:
+        return
     if index.dtype != int64 and index.dtype != int32:
         raise RuntimeError(
             f"{name}(): Expected dtype int32/int64 for index, but got {index.dtype}. "
             "Convert it: index.long()."
         )
-    return index
 
 
 def require_in_bounds(
-    name: str, index: Array, dim: int, size: int, kind: type[Exception] = RuntimeError
+    name: str, index: Any, dim: int, size: int, kind: type[Exception] = RuntimeError
 ) -> None:
     """Raise unless all indices lie in 0 .. size - 1; negative ones do not count from the end."""
+    index = array_of(index)
     if not index.size:
         return
     low, high = int(index.min()), int(index.max())
@@ -185,7 +189,7 @@ def require_in_bounds(
         )
 
 
-def require_fitting(name: str, x: Any, dim: int, index: Array, src: Any = None) -> None:
+def require_fitting(name: str, x: Any, dim: int, index: Any, src: Any = None) -> None:
     """Raise RuntimeError unless index has the dimensions of x and is no larger, but along `dim`;
     and is no larger than src.
     """
@@ -200,12 +204,12 @@ def require_fitting(name: str, x: Any, dim: int, index: Array, src: Any = None) 
     for d, n in enumerate(index.shape or (1,)):
         if d != dim and n > sizes[d]:
             raise RuntimeError(
-                f"{name}(): index of shape {index.shape} must be no larger than x of shape "
+                f"{name}(): index of shape {tuple(index.shape)} must be no larger than x of shape "
                 f"{tuple(x.shape)} apart from dimension {dim}, but is in dimension {d}."
             )
         if src is not None and n > (tuple(src.shape) or (1,))[d]:
             raise RuntimeError(
-                f"{name}(): index of shape {index.shape} must be no larger than src of shape "
+                f"{name}(): index of shape {tuple(index.shape)} must be no larger than src of shape "
                 f"{tuple(src.shape)}, but is in dimension {d}."
             )
 
@@ -222,8 +226,8 @@ def gather(x: X, dim: int, index: Any, *, sparse_grad: bool = False) -> X:
     if sparse_grad:
         raise NotImplementedError("gather: sparse_grad=True is not built; gradients are dense.")
     dim = dim_of(dim, x.ndim)
-    index = checked_index("gather", index, empty_of_any_dtype=True)
-    if index.size:
+    check_index("gather", index, empty_of_any_dtype=True)
+    if 0 not in index.shape:
         require_fitting("gather", x, dim, index)
         require_in_bounds("gather", index, dim, x.shape[dim] if x.ndim else 1)
     return Gather.apply(x, dim, index)
@@ -234,7 +238,7 @@ def scatter_add(x: X, dim: int, index: Any, src: Any) -> X:
     """x, with src[i] added at [i with its place `dim` replaced by index[i]]."""
     require_tensor("scatter_add", x)
     dim = dim_of(dim, x.ndim)
-    index = checked_index("scatter_add", index, empty_of_any_dtype=True)
+    check_index("scatter_add", index, empty_of_any_dtype=True)
     if not (isinstance(src, Tensor) or is_array(src)):
         raise TypeError(
             f"scatter_add(): argument 'src' (position 4) must be Tensor, not {type(src).__name__}."
@@ -244,7 +248,7 @@ def scatter_add(x: X, dim: int, index: Any, src: Any) -> X:
             f"scatter_add(): x is {x.dtype}, so src must be as well, but is {src.dtype}. "
             "Convert it: src.to(x.dtype)."
         )
-    if index.size:
+    if 0 not in index.shape:
         require_fitting("scatter_add", x, dim, index, src)
         require_in_bounds("scatter_add", index, dim, x.shape[dim] if x.ndim else 1)
     return ScatterAdd.apply(x, dim, index, src)

@@ -9,11 +9,10 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, as_array, bool_, is_array, namespace
-from tinygrad_mmb.ops.dimensions import require_tensor
+from tinygrad_mmb.ops.dimensions import count, require_tensor
 from tinygrad_mmb.ops.gathering import (
-    array_of,
     at_least_1d,
-    checked_index,
+    check_index,
     require_in_bounds,
 )
 from tinygrad_mmb.ops.views import dim_of
@@ -35,11 +34,13 @@ class IndexSelect(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         x, ctx.dim, index = inputs
-        ctx.shape, ctx.index = x.shape, array_of(index)
+        ctx.save_for_backward(index)
+        ctx.shape = x.shape
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        return AddSlices.apply(g, ctx.shape, ctx.dim, ctx.index), None, None
+        (index,) = ctx.saved_tensors
+        return AddSlices.apply(g, ctx.shape, ctx.dim, index), None, None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -60,11 +61,12 @@ class AddSlices(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         _, _, ctx.dim, index = inputs
-        ctx.index = array_of(index)
+        ctx.save_for_backward(index)
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        return IndexSelect.apply(g, ctx.dim, ctx.index), None, None, None
+        (index,) = ctx.saved_tensors
+        return IndexSelect.apply(g, ctx.dim, index), None, None, None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -89,15 +91,16 @@ class IndexAdd(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        _, ctx.dim, index, source, ctx.alpha = inputs
-        ctx.index, ctx.source_shape = array_of(index), source.shape
+        _, ctx.dim, index, _, ctx.alpha = inputs
+        ctx.save_for_backward(index)
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         _, _, _, need_source, _ = ctx.needs_input_grad
         gs = None
         if need_source:
-            gs = IndexSelect.apply(g, ctx.dim, ctx.index)
+            (index,) = ctx.saved_tensors
+            gs = IndexSelect.apply(g, ctx.dim, index)
             gs = gs if ctx.alpha == 1 else gs * ctx.alpha
         return g, None, None, gs, None
 
@@ -130,14 +133,14 @@ def index_select(x: X, dim: int, index: Any) -> X:
     """The slices of x along `dim` that `index` (a vector of integers) names, as a copy."""
     require_tensor("index_select", x)
     dim = dim_of(dim, x.ndim)
-    index = checked_index("index_select", index)
+    check_index("index_select", index)
     if index.ndim > 1:
         raise IndexError(
-            f"index_select(): Index is supposed to be a vector, but has shape {index.shape}."
+            f"index_select(): Index is supposed to be a vector, but has shape {tuple(index.shape)}."
         )
-    if not x.ndim and index.size != 1:
+    if not x.ndim and count(index.shape, None) != 1:
         raise RuntimeError(
-            f"index_select(): index into a 0-d tensor can have only 1 value, got {index.size}."
+            f"index_select(): index into a 0-d tensor can have only 1 value, got {count(index.shape, None)}."
         )
     size = x.shape[dim] if x.ndim else 1
     require_in_bounds("index_select", index, dim, size, RuntimeError if dim else IndexError)
@@ -149,7 +152,7 @@ def index_add(x: X, dim: int, index: Any, source: Any, *, alpha: float = 1) -> X
     """x, with alpha · (slice i of source along `dim`) added to its slice index[i], for each i."""
     require_tensor("index_add", x)
     dim = dim_of(dim, x.ndim)
-    index = checked_index("index_add", index)
+    check_index("index_add", index)
     if not (isinstance(source, Tensor) or is_array(source)):
         raise TypeError(
             "index_add(): argument 'source' (position 4) must be Tensor, "
@@ -157,7 +160,7 @@ def index_add(x: X, dim: int, index: Any, source: Any, *, alpha: float = 1) -> X
         )
     if index.ndim > 1:
         raise IndexError(
-            f"index_add(): Index is supposed to be a vector, but has shape {index.shape}."
+            f"index_add(): Index is supposed to be a vector, but has shape {tuple(index.shape)}."
         )
     if x.dtype != source.dtype:
         raise RuntimeError(
@@ -170,9 +173,9 @@ def index_add(x: X, dim: int, index: Any, source: Any, *, alpha: float = 1) -> X
             f"index_add(): source of shape {tuple(source.shape)} must have the shape of x, "
             f"{tuple(x.shape)}, apart from dimension {dim}."
         )
-    if index.size != (source.shape[dim] if source.ndim else 1):
+    if count(index.shape, None) != (source.shape[dim] if source.ndim else 1):
         raise RuntimeError(
-            f"index_add(): {index.size} indices for source of shape {tuple(source.shape)}; there "
+            f"index_add(): {count(index.shape, None)} indices for source of shape {tuple(source.shape)}; there "
             f"must be one for each slice along dimension {dim}."
         )
     require_in_bounds("index_add", index, dim, x.shape[dim] if x.ndim else 1)

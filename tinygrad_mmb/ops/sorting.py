@@ -11,7 +11,7 @@ from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, as_array, int64, namespace
 from tinygrad_mmb.ops.dimensions import NOT_GIVEN, require_bool, require_tensor
 from tinygrad_mmb.ops.extremes import ValuesIndices
-from tinygrad_mmb.ops.gathering import AddAlong, array_of
+from tinygrad_mmb.ops.gathering import AddAlong
 from tinygrad_mmb.ops.unstable_order import first_k
 from tinygrad_mmb.ops.views import dim_of
 
@@ -33,11 +33,13 @@ class Sort(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         x, ctx.dim, _ = inputs
-        ctx.shape, ctx.indices = x.shape, array_of(output[1])
+        ctx.save_for_backward(output[1])
+        ctx.shape = x.shape
 
     @staticmethod
     def backward(ctx: Any, g: Any, _: Any) -> Any:
-        return AddAlong.apply(g, ctx.shape, ctx.dim, ctx.indices, True), None, None
+        (indices,) = ctx.saved_tensors
+        return AddAlong.apply(g, ctx.shape, ctx.dim, indices, True), None, None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -59,11 +61,13 @@ class TopK(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         x, _, ctx.dim, _, _ = inputs
-        ctx.shape, ctx.indices = x.shape, array_of(output[1])
+        ctx.save_for_backward(output[1])
+        ctx.shape = x.shape
 
     @staticmethod
     def backward(ctx: Any, g: Any, _: Any) -> Any:
-        gx = AddAlong.apply(g, ctx.shape, ctx.dim, ctx.indices, True)
+        (indices,) = ctx.saved_tensors
+        gx = AddAlong.apply(g, ctx.shape, ctx.dim, indices, True)
         return gx, None, None, None, None
 
     @staticmethod

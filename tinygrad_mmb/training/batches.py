@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_mmb.autograd.engine import grad
+from tinygrad_mmb.autograd.differentiate import grad
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.nn.module import Module
