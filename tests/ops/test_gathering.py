@@ -129,3 +129,31 @@ def test_the_gradient_of_a_src_larger_than_its_index_is_refused():
     y = tm.zeros(2, 3).scatter_add(1, tm.tensor(INDEX), src)
     with pytest.raises(RuntimeError, match="Cut src"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, i: tm.gather(x, 0, i),
+        lambda x, i: tm.scatter_add(tm.zeros(3), 0, i, x),
+        lambda x, i: tm.index_select(x, 0, i),
+        lambda x, i: tm.index_add(tm.zeros(3), 0, i, x),
+        lambda x, i: x[i],
+    ],
+)
+def test_an_index_written_over_before_backward_is_refused(call):
+    x = tm.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    index = tm.tensor([0, 2, 1])
+    y = call(x, index)
+    index.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["max", "sort", "topk"])
+def test_indices_that_were_returned_and_written_over_are_refused(name):
+    x = tm.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    values, indices = getattr(x, name)(*([2] if name == "topk" else []), dim=0)
+    indices.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        values.sum().backward()

@@ -209,8 +209,8 @@ def require_fitting(name: str, x: Any, dim: int, index: Any, src: Any = None) ->
             )
         if src is not None and n > (tuple(src.shape) or (1,))[d]:
             raise RuntimeError(
-                f"{name}(): index of shape {tuple(index.shape)} must be no larger than src of shape "
-                f"{tuple(src.shape)}, but is in dimension {d}."
+                f"{name}(): index of shape {tuple(index.shape)} must be no larger than src of "
+                f"shape {tuple(src.shape)}, but is in dimension {d}."
             )
 
 

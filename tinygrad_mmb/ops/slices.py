@@ -138,9 +138,10 @@ def index_select(x: X, dim: int, index: Any) -> X:
         raise IndexError(
             f"index_select(): Index is supposed to be a vector, but has shape {tuple(index.shape)}."
         )
-    if not x.ndim and count(index.shape, None) != 1:
+    if not x.ndim and tuple(index.shape) not in ((), (1,)):
         raise RuntimeError(
-            f"index_select(): index into a 0-d tensor can have only 1 value, got {count(index.shape, None)}."
+            "index_select(): index into a 0-d tensor can have only 1 value, but index has shape "
+            f"{tuple(index.shape)}."
         )
     size = x.shape[dim] if x.ndim else 1
     require_in_bounds("index_select", index, dim, size, RuntimeError if dim else IndexError)
@@ -173,10 +174,11 @@ def index_add(x: X, dim: int, index: Any, source: Any, *, alpha: float = 1) -> X
             f"index_add(): source of shape {tuple(source.shape)} must have the shape of x, "
             f"{tuple(x.shape)}, apart from dimension {dim}."
         )
-    if count(index.shape, None) != (source.shape[dim] if source.ndim else 1):
+    n = count(index.shape, None)
+    if n != (source.shape[dim] if source.ndim else 1):
         raise RuntimeError(
-            f"index_add(): {count(index.shape, None)} indices for source of shape {tuple(source.shape)}; there "
-            f"must be one for each slice along dimension {dim}."
+            f"index_add(): {n} indices for source of shape {tuple(source.shape)}; there must be "
+            f"one for each slice along dimension {dim}."
         )
     require_in_bounds("index_add", index, dim, x.shape[dim] if x.ndim else 1)
     return IndexAdd.apply(x, dim, index, source, alpha)
