@@ -1,5 +1,4 @@
-"""The parts that pyproject.toml cannot say: optional compiled extensions, and what the wheel
-carries as data.
+"""What pyproject.toml cannot say: optional compiled extensions, and data that the wheel carries.
 
 Every folder csrc/<name>/ with C++ sources becomes the extension tinygrad_mmb._<name>, built with
 pybind11. Without a compiler the installation succeeds without it. MMB_BUILD=cpu,emulator makes the

@@ -26,7 +26,7 @@ for name in ("fork", "forkpty", "getuid", "geteuid", "setsid", "sysconf", "uname
 """
 TRAIN = """
 import sys
-sys.modules["matplotlib"] = None  # its own doings (a font cache below the home folder) are not ours
+sys.modules["matplotlib"] = None  # it writes a font cache
 from tinygrad_mmb.cli import main
 main(["train", "digits", "--epochs", "1", "--width", "16", "--plain"])
 """

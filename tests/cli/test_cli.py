@@ -287,6 +287,16 @@ def test_a_resume_whose_threads_cannot_be_restored_is_refused(
     assert "OPENBLAS_NUM_THREADS" in one_line(mmb("train", "--resume", "a"))
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_resume_with_another_version_is_warned_about(mmb, run_a):
+    manifest = json.loads((run_a / "manifest.json").read_text(encoding="utf-8"))
+    manifest["versions"]["numpy"] = "1.0"
+    (run_a / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    code, _, err = mmb("train", "--resume", "a", "--plain")
+    assert code == 0
+    assert err.startswith("warning: a was started with numpy 1.0; another version is installed")
+
+
 def test_evaluate_says_what_the_run_said(mmb, empty_folder):
     _, trained, _ = mmb("train", "digits", *QUICK, "--out", "a")
     code, out, _ = mmb("evaluate", "a")
@@ -586,7 +596,7 @@ def test_ctrl_c_says_how_to_go_on(mmb, monkeypatch):
     monkeypatch.setattr(Trainer, "training_step", interrupt)
     code, _, err = mmb("train", "digits", *QUICK, "--out", "a")
     assert code == 130
-    assert err == "stopped. Go on with: mmb train --resume 'a'\n"
+    assert err == 'stopped. Go on with: mmb train --resume "a"\n'
 
 
 def test_a_full_disk_is_one_line(mmb, monkeypatch):

@@ -110,17 +110,13 @@ def train(
             folder = RunFolder.open(resume)
             config = folder.read_config()
             refuse_changes(config, given, folder)
-        else:
-            config = chosen(given, config_file)
-        return go(
-            config, out, RunFolder.open(resume) if resume else None, checkpoint_every, keep, plain
-        )
+            return go(config, None, folder, checkpoint_every, keep, plain)
+        return go(chosen(given, config_file), out, None, checkpoint_every, keep, plain)
 
 
 def chosen(given: dict[str, Any], config_file: str | None) -> TrainConfig:
-    """The settings: those given, else those of the file, else the defaults of this data and
-    model.
-    """
+    """The settings: those given, else those of the file, else this data and model's defaults."""
+    given = absolute(given)
     if config_file is not None:
         return read_config(config_file).with_changes(given)
     if "data" not in given:
@@ -128,25 +124,21 @@ def chosen(given: dict[str, Any], config_file: str | None) -> TrainConfig:
             "name the data: mmb train digits, mmb train mnist FOLDER or mmb train csv FILE"
         )
     defaults = defaults_for(given["data"], given.get("model", STANDARD.model))
-    if given.get("path"):
-        given = given | {
-            "path": os.path.abspath(given["path"])
-        }  # a resumed run may start elsewhere
     return TrainConfig(**(defaults | given))
 
 
+def absolute(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings with a path that holds from any folder: a resumed run may start elsewhere."""
+    return given | {"path": os.path.abspath(given["path"])} if given.get("path") else given
+
+
 def refuse_changes(config: TrainConfig, given: dict[str, Any], folder: RunFolder) -> None:
-    """A resumed run keeps its settings. Raises: ConfigError for an option that says something
-    else.
-    """
-    if given.get("path"):
-        given = given | {"path": os.path.abspath(given["path"])}
-    for name, value in given.items():
+    """Raises ConfigError for an option that differs: a resumed run keeps its settings."""
+    for name, value in absolute(given).items():
         if value != getattr(config, name):
             raise ConfigError(
                 f"{folder.path} was started with {name} {getattr(config, name)!r}, so it cannot "
-                f"go on with {value!r}. Leave "
-                "the option out, or start a new run"
+                f"go on with {value!r}. Leave the option out, or start a new run"
             )
 
 
@@ -173,8 +165,7 @@ def go(
     weights = sum(p.numel() for p in experiment.model.parameters())
     click.echo(
         f"{config.data}: {len(problem.train)} training, {len(problem.validation)} validation, "
-        f"{len(problem.test)} test "
-        f"samples; {config.model} with {weights:,} weights; {folder.path}"
+        f"{len(problem.test)} test samples; {config.model} with {weights:,} weights; {folder.path}"
     )
     for note in what_is_missing(plain):
         click.echo(note)
@@ -183,7 +174,7 @@ def go(
         results = experiment.run(folder, [bar], checkpoint_every, keep)
     except KeyboardInterrupt:
         bar.close()
-        click.echo(f"stopped. Go on with: mmb train --resume {str(folder.path)!r}", err=True)
+        click.echo(f'stopped. Go on with: mmb train --resume "{folder.path}"', err=True)
         return INTERRUPTED
     finally:
         bar.close()
@@ -192,8 +183,7 @@ def go(
     right = round(results["test_accuracy"] * results["test_samples"])
     click.echo(
         f"test accuracy {results['test_accuracy']:.4f} ({right} of {results['test_samples']}), "
-        "test loss "
-        f"{results['test_loss']:.4f}, weights of epoch {results['best_epoch']}"
+        f"weights of epoch {results['best_epoch']}"
     )
     click.echo(f"run folder: {folder.path}")
     return 0

@@ -1,6 +1,4 @@
-"""What may look on while a Trainer works. A callback observes and may ask to stop; it never edits
-gradients.
-"""
+"""Callbacks look on while a Trainer works, and may ask to stop; they never edit gradients."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Write the methods you need. What a callback remembers between epochs belongs in its
-    `state_dict`.
-    """
+    """Write the methods you need. What a callback remembers belongs in its `state_dict`."""
 
     runs_last = False  # after all others: what writes down their state
 
@@ -50,8 +46,7 @@ def value_of(metrics: Row, monitor: str, who: str) -> float:
 
 
 class EarlyStopping(Callback):
-    """Stop after `patience` epochs without a lower value of `monitor` (a higher one if mode is
-    "max").
+    """Stop after `patience` epochs without a lower `monitor` (a higher one with mode "max").
 
     Only a change of more than `min_delta` counts: choose it above the statistical fluctuation. With
     `restore_best` the model ends with the weights of its best epoch.
@@ -105,8 +100,9 @@ class EarlyStopping(Callback):
 
 
 class ModelCheckpoint(Callback):
-    """Write a checkpoint of the whole training after every epoch, and after every `every_steps`
-    batches; keep the last `keep`.
+    """Write the whole training down after every epoch, and after every `every_steps` batches.
+
+    The last `keep` checkpoints stay.
 
     Resume with `trainer.fit(..., resume_from=folder)`. `extra` goes into each checkpoint (config,
     versions).
@@ -186,8 +182,7 @@ class CSVLogger(Callback):
 
 
 class LRScheduler(Callback):
-    """Move a schedule of tinygrad_mmb.optim.lr_scheduler on after every epoch, or with
-    `every="step"` after every batch.
+    """Move a schedule of optim.lr_scheduler on after every epoch, or after every batch ("step").
 
     One that watches a number, as ReduceLROnPlateau does, gets `monitor`.
     """

@@ -30,8 +30,7 @@ class DamagedCheckpoint(RuntimeError):  # noqa: N818 - what it is, not what it d
 
 
 def save_checkpoint(folder: str | Path, state: dict[str, Any], step: int, keep: int = 3) -> Path:
-    """Write `state` as checkpoint number `step`; then remove all but the last `keep`. The JSON
-    file's path.
+    """Write `state` as checkpoint number `step`, keep the last `keep`, return the JSON file's path.
 
     `state` is any nesting of Tensors, arrays, numbers, text, lists, tuples and dictionaries.
     Raises: TypeError for state that cannot be written; ValueError if keep < 1; OSError if the disk
@@ -126,9 +125,7 @@ def latest_checkpoint(folder: str | Path) -> tuple[Path, dict[str, Any]] | None:
 
 
 def prune(folder: Path, keep: int) -> None:
-    """Keep the last `keep` checkpoints; remove older ones, arrays without a seal, and stale
-    temporary files.
-    """
+    """Remove all but the last `keep`, arrays without a seal, and stale temporary files."""
     paths = checkpoints(folder)
     for path in paths[:-keep]:
         path.unlink(missing_ok=True)  # the seal first: arrays alone do not count

@@ -1,6 +1,4 @@
-"""What a run of `mmb train` is made of: one frozen record, checked in one place, written beside
-the results.
-"""
+"""The settings of a run: one frozen record, checked in one place, written beside the results."""
 
 from __future__ import annotations
 
@@ -26,8 +24,9 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Every setting that decides the result of a run. `path` is the folder or file of mnist and
-    csv.
+    """Every setting that decides the result of a run.
+
+    `path` is the folder of mnist or the file of csv.
     """
 
     data: str = "digits"
@@ -150,9 +149,7 @@ def read_config(path: str | Path) -> TrainConfig:
 
 
 def defaults_for(data: str, model: str) -> dict[str, Any]:
-    """Settings that differ from TrainConfig's own, so that each kind of data and model does well
-    in reasonable time.
-    """
+    """What differs from TrainConfig's own values where that gives better results or less waiting."""
     chosen: dict[str, Any] = {"epochs": 30} if model == "cnn" else {}
     if data == "mnist":
         chosen |= {"epochs": 10, "batch_size": 128, "patience": 3, "threads": 0}

@@ -57,8 +57,7 @@ def evaluate(
     *,
     device: Any = None,
 ) -> dict[str, float]:
-    """Loss and metrics over all batches, each weighted by its size, so that a short last batch
-    counts less.
+    """Loss and metrics over all batches, each weighted by its size: the last may be short.
 
     `set_metrics` see all outputs and targets at once.
     Raises: ValueError if there is no batch.

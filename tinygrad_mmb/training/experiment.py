@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,16 +88,13 @@ class Experiment:
         checkpoint_steps: int | None = None,
         keep: int = 3,
     ) -> dict[str, Any]:
-        """Train from where the folder's checkpoints stand, measure on the test set, fill the
-        folder. The results.
-        """
+        """Train from where the folder's checkpoints stand, and fill the folder. The results."""
         callbacks: list[Callback] = [TerminateOnNaN()]
         callbacks += [self.schedule] if self.schedule is not None else []
-        checkpoint = ModelCheckpoint(
-            folder.checkpoints, keep, checkpoint_steps, extra={"blas_threads": blas.blas_threads()}
-        )
-        callbacks += [self.early_stopping, CSVLogger(folder.metrics), checkpoint, *progress]
         config = self.config
+        made_with = {"config": config.as_dict(), **manifest.environment()}
+        checkpoint = ModelCheckpoint(folder.checkpoints, keep, checkpoint_steps, extra=made_with)
+        callbacks += [self.early_stopping, CSVLogger(folder.metrics), checkpoint, *progress]
         self.trainer.fit(
             self.loader(self.problem.train, training=True),
             self.loader(self.problem.validation),
@@ -107,9 +106,7 @@ class Experiment:
         return self.finish(folder)
 
     def loader(self, dataset: Any, training: bool = False) -> DataLoader:
-        """Batches of a set: shuffled by (seed, epoch) for training, in order and larger
-        otherwise.
-        """
+        """Batches: shuffled by (seed, epoch) for training, in order and larger otherwise."""
         if training:
             return DataLoader(dataset, self.config.batch_size, shuffle=True, seed=self.config.seed)
         return DataLoader(dataset, max(EVALUATION_BATCH, self.config.batch_size))
@@ -120,10 +117,10 @@ class Experiment:
         stopping, trainer = self.early_stopping, self.trainer
         results = {
             "test_accuracy": report.accuracy,
-            "test_loss": report.loss,
+            "test_loss": finite(report.loss),
             "test_samples": len(report.target),
             "best_epoch": stopping.best_epoch,
-            "best_val_loss": stopping.best,
+            "best_val_loss": finite(stopping.best),
             "epochs": trainer.epoch,
             "stopped": trainer.stop_reason or "all epochs done",
         }
@@ -151,6 +148,11 @@ class Report:
     @property
     def predicted(self) -> Array:
         return self.probability.argmax(1)
+
+
+def finite(value: float) -> float | None:
+    """The number, or None where JSON has no word for it."""
+    return value if math.isfinite(value) else None
 
 
 def probabilities(logits: Array) -> Array:
@@ -262,8 +264,7 @@ def load_weights(model: nn.Module, folder: RunFolder) -> None:
     except FileNotFoundError:
         raise ConfigError(
             f"{folder.path}: this run is not finished, as it has no model.safetensors. Go on with "
-            "it: "
-            f"mmb train --resume {str(folder.path)!r}"
+            f'it: mmb train --resume "{folder.path}"'
         ) from None
     except RuntimeError as error:
         raise ConfigError(f"{folder.model}: cannot be loaded ({error})") from error
@@ -289,9 +290,9 @@ def new_manifest(config: TrainConfig, problem: Problem) -> dict[str, Any]:
 
 
 def check_resumable(folder: RunFolder, problem: Problem) -> None:
-    """Before a run goes on: the same data, and as many BLAS threads as it had, or its bits would
-    differ.
+    """Before a run goes on: its data and its number of BLAS threads, or the bits would differ.
 
+    Warns if versions have changed since.
     Raises: ConfigError if the data has changed, or the number of threads cannot be restored.
     """
     old = folder.read_manifest()
@@ -299,24 +300,25 @@ def check_resumable(folder: RunFolder, problem: Problem) -> None:
         raise ConfigError(
             f"{folder.path}: the data has changed since this run was started, so it cannot go on"
         )
-    threads = old["blas"]["threads"]
-    if (
-        threads is not None
-        and threads != blas.blas_threads()
-        and not blas.set_blas_threads(threads)
-    ):
+    threads, now = old["blas"]["threads"], blas.blas_threads()
+    if threads not in (None, now) and not blas.set_blas_threads(threads):
         raise ConfigError(
-            f"{folder.path}: this run used {threads} BLAS threads, now there are "
-            f"{blas.blas_threads()}, and they cannot "
-            f"be changed from here. Set OPENBLAS_NUM_THREADS={threads} (or MKL_NUM_THREADS) and "
-            "call again"
+            f"{folder.path}: this run used {threads} BLAS threads, now there are {now}, and they "
+            f"cannot be changed from here. Set OPENBLAS_NUM_THREADS={threads} (or MKL_NUM_THREADS) "
+            "and call again"
+        )
+    versions = manifest.environment()["versions"]
+    changed = [f"{k} {v}" for k, v in old["versions"].items() if versions.get(k) != v]
+    if changed:
+        warnings.warn(
+            f"{folder.path} was started with {', '.join(changed)}; another version is installed "
+            "now, so the results may differ in their last digits",
+            stacklevel=2,
         )
 
 
 def history_of(folder: RunFolder) -> tuple[list[dict[str, float]], int]:
-    """History and best epoch of a run, from its last checkpoint; empty if there is none that is
-    whole.
-    """
+    """History and best epoch of a run, from its last checkpoint; empty without a whole one."""
     try:
         found = latest_checkpoint(folder.checkpoints)
         best = json.loads(folder.results.read_text(encoding="utf-8"))["best_epoch"]

@@ -43,8 +43,7 @@ def environment() -> dict[str, Any]:
 
 
 def commit(folder: Path = PACKAGE) -> dict[str, Any] | None:
-    """The commit that this source stands at, and whether files differ from it. None without git or
-    outside a checkout.
+    """The commit of this source, and whether files differ from it; None outside a checkout.
 
     A package installed inside another project's checkout is not that project's commit, so the file
     must be tracked.

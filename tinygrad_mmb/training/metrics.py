@@ -1,6 +1,4 @@
-"""What is measured beside the loss. Arguments are predictions and targets of a whole set, or of a
-batch.
-"""
+"""What is measured beside the loss, over a batch or a whole set."""
 
 from __future__ import annotations
 
@@ -39,9 +37,9 @@ def error_rate(output: Any, target: Any) -> float:
 
 
 def confusion_matrix(predicted: Any, target: Any, classes: int) -> Array:
-    """counts[t, p]: how often class t was taken for class p.   Shapes: (N,), (N,) → (classes,
-    classes) int64.
+    """counts[t, p]: how often class t was taken for class p.
 
+    Shapes: (N,), (N,) → (classes, classes) int64.
     Raises: ValueError for a class outside 0 ... classes - 1, or different lengths.
     """
     p, t = host(predicted).astype(np.int64), host(target).astype(np.int64)
@@ -80,8 +78,9 @@ def roc_curve(score: Any, target: Any) -> tuple[Array, Array]:
 
 
 def auc(score: Any, target: Any) -> float:
-    """Area under the ROC curve: the chance that a positive scores above a negative, a tie counting
-    half.
+    """Area under the ROC curve.
+
+    It is the chance that a positive scores above a negative, a tie counting half.
     """
     false, true = roc_curve(score, target)
     return float(np.sum(np.diff(false) * (true[1:] + true[:-1]) / 2))

@@ -48,8 +48,7 @@ class RunFolder:
                 if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                     raise ConfigError(
                         f"{folder}: there is something already. Take another folder, or go on "
-                        "with that run: "
-                        f"mmb train --resume {str(folder)!r}"
+                        f'with that run: mmb train --resume "{folder}"'
                     )
                 folder.mkdir(parents=True, exist_ok=True)
                 return cls(folder)

@@ -101,9 +101,7 @@ class Trainer:
         )
 
     def training_step(self, x: Tensor, t: Tensor) -> Row:
-        """Forward, backward, update. Loss and metrics of this batch, as they were before the
-        update.
-        """
+        """Forward, backward, update. Loss and metrics of this batch, from before the update."""
         self.optimizer.zero_grad()
         output = self.model(x)
         loss = self.loss(output, t)
