@@ -12,10 +12,16 @@ four files are the idea, the rest follows from it.
 
 # ruff: noqa: I001 - ops comes first: ops and Tensor need each other, and this order resolves it
 import warnings as _warnings
-from math import e, inf, nan, pi
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
 
-from tinygrad_mmb import ops
-from tinygrad_mmb import autograd, backend, cuda, linalg
+from tinygrad_mmb import ops as ops
+from tinygrad_mmb import autograd as autograd
+from tinygrad_mmb import backend as backend
+from tinygrad_mmb import cuda as cuda
+from tinygrad_mmb import linalg as linalg
 from tinygrad_mmb.ops.arithmetic import *
 from tinygrad_mmb.ops.comparison import *
 from tinygrad_mmb.ops.contraction import *
@@ -37,62 +43,79 @@ from tinygrad_mmb.ops.softmax import *
 from tinygrad_mmb.ops.sorting import *
 from tinygrad_mmb.ops.statistics import *
 from tinygrad_mmb.ops.trigonometry import *
-from tinygrad_mmb.ops.activation import relu, selu
-from tinygrad_mmb.ops.convolution import conv2d
-from tinygrad_mmb.ops.cumulative import cumsum
-from tinygrad_mmb.ops.dropout import alpha_dropout, dropout
-from tinygrad_mmb.ops.embedding import embedding
-from tinygrad_mmb.ops.normalization import batch_norm, layer_norm
-from tinygrad_mmb.ops.copying import clone
-from tinygrad_mmb.ops.pieces import chunk, narrow, select, split, unbind
-from tinygrad_mmb.ops.rearranging import diag, flip, roll, tile, tril, triu
+from tinygrad_mmb.ops.activation import relu as relu
+from tinygrad_mmb.ops.activation import selu as selu
+from tinygrad_mmb.ops.convolution import conv2d as conv2d
+from tinygrad_mmb.ops.cumulative import cumsum as cumsum
+from tinygrad_mmb.ops.dropout import alpha_dropout as alpha_dropout
+from tinygrad_mmb.ops.dropout import dropout as dropout
+from tinygrad_mmb.ops.embedding import embedding as embedding
+from tinygrad_mmb.ops.normalization import batch_norm as batch_norm
+from tinygrad_mmb.ops.normalization import layer_norm as layer_norm
+from tinygrad_mmb.ops.copying import clone as clone
+from tinygrad_mmb.ops.pieces import chunk as chunk
+from tinygrad_mmb.ops.pieces import narrow as narrow
+from tinygrad_mmb.ops.pieces import select as select
+from tinygrad_mmb.ops.pieces import split as split
+from tinygrad_mmb.ops.pieces import unbind as unbind
+from tinygrad_mmb.ops.rearranging import diag as diag
+from tinygrad_mmb.ops.rearranging import flip as flip
+from tinygrad_mmb.ops.rearranging import roll as roll
+from tinygrad_mmb.ops.rearranging import tile as tile
+from tinygrad_mmb.ops.rearranging import tril as tril
+from tinygrad_mmb.ops.rearranging import triu as triu
 from tinygrad_mmb.ops.views import (
-    broadcast_to,
-    diagonal,
-    flatten,
-    movedim,
-    permute,
-    reshape,
-    squeeze,
-    t,
-    transpose,
-    unsqueeze,
+    broadcast_to as broadcast_to,
+    diagonal as diagonal,
+    flatten as flatten,
+    movedim as movedim,
+    permute as permute,
+    reshape as reshape,
+    squeeze as squeeze,
+    t as t,
+    transpose as transpose,
+    unsqueeze as unsqueeze,
 )
 from tinygrad_mmb.autograd import (
-    GradientTape,
-    enable_grad,
-    is_grad_enabled,
-    no_grad,
-    set_grad_enabled,
+    GradientTape as GradientTape,
+    enable_grad as enable_grad,
+    is_grad_enabled as is_grad_enabled,
+    no_grad as no_grad,
+    set_grad_enabled as set_grad_enabled,
 )
-from tinygrad_mmb.autograd.interchange import from_dlpack
-from tinygrad_mmb.autograd.printing import set_printoptions
-from tinygrad_mmb.autograd.tensor import Tensor, tensor
+from tinygrad_mmb.autograd.interchange import from_dlpack as from_dlpack
+from tinygrad_mmb.autograd.printing import set_printoptions as set_printoptions
+from tinygrad_mmb.autograd.tensor import Tensor as Tensor
+from tinygrad_mmb.autograd.tensor import tensor as tensor
 from tinygrad_mmb.backend import (
     bool_ as bool,
-    device,
-    float16,
+    device as device,
+    float16 as float16,
     float16 as half,
-    float32,
+    float32 as float32,
     float32 as float,
-    float64,
+    float64 as float64,
     float64 as double,
-    get_default_dtype,
-    int16,
+    get_default_dtype as get_default_dtype,
+    int16 as int16,
     int16 as short,
-    int32,
+    int32 as int32,
     int32 as int,
-    int64,
+    int64 as int64,
     int64 as long,
-    int8,
-    set_default_dtype,
-    uint8,
+    int8 as int8,
+    set_default_dtype as set_default_dtype,
+    uint8 as uint8,
 )
-from tinygrad_mmb.backend.limits import finfo, iinfo
-from tinygrad_mmb.backend.threads import get_num_threads, set_num_threads
-from tinygrad_mmb.configuration import show_config
-from tinygrad_mmb.kernels.registry import use_kernels
-from tinygrad_mmb import nn, optim, utils
+from tinygrad_mmb.backend.limits import finfo as finfo
+from tinygrad_mmb.backend.limits import iinfo as iinfo
+from tinygrad_mmb.backend.threads import get_num_threads as get_num_threads
+from tinygrad_mmb.backend.threads import set_num_threads as set_num_threads
+from tinygrad_mmb.configuration import show_config as show_config
+from tinygrad_mmb.kernels.registry import use_kernels as use_kernels
+from tinygrad_mmb import nn as nn
+from tinygrad_mmb import optim as optim
+from tinygrad_mmb import utils as utils
 
 __version__ = "0.1.0"
 

@@ -35,9 +35,13 @@ class Context:
     ) -> None:
         self.function = function
         self.next_functions = edges
-        self.needs_input_grad = [edge is not None for edge in edges]
         self.outputs = [(y.shape, y.dtype) for y in outputs]
         self.time = clock()
+
+    @property
+    def needs_input_grad(self) -> list[bool]:
+        """For each input, whether its gradient is wanted: spare the work where it is not."""
+        return [edge is not None for edge in self.next_functions]
 
     def name(self) -> str:
         """As PyTorch prints it: MulBackward0."""
@@ -196,8 +200,10 @@ class Function:
         if type(output) is WithExtras:
             output, extras = output
         many = type(output) is tuple
-        # NumPy makes scalars of 0-d results
-        outputs = [y if y.ndim else as_array(y) for y in (output if many else (output,))]
+        outputs = list(output) if many else [output]
+        for k, y in enumerate(outputs):
+            if not y.ndim:
+                outputs[k] = as_array(y)  # NumPy makes scalars of 0-d results
         if cls.contiguous:
             outputs = [y if y.flags.c_contiguous else y.copy(order="C") for y in outputs]
         if not lifted:  # arrays in, arrays out: nothing to record

@@ -81,6 +81,8 @@ class IndexAdd(Function):
     ∂L/∂x = g,  ∂L/∂source = alpha times the slices of g.
     """
 
+    contiguous = True
+
     @staticmethod
     def forward(x: Array, dim: int, index: Array, source: Array, alpha: float) -> Array:
         y = namespace(x).array(x)

@@ -51,6 +51,8 @@ class Sort(Function):
 class TopK(Function):
     """(values, indices) of the k largest or smallest along a dimension.   g goes back there."""
 
+    contiguous = True
+
     @staticmethod
     def forward(x: Array, k: int, dim: int, largest: bool, in_order: bool) -> tuple[Array, Array]:
         if not x.ndim:

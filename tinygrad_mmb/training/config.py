@@ -149,7 +149,7 @@ def read_config(path: str | Path) -> TrainConfig:
 
 
 def defaults_for(data: str, model: str) -> dict[str, Any]:
-    """What differs from TrainConfig's own values where that gives better results or less waiting."""
+    """What differs from TrainConfig's own values, for better results or less waiting."""
     chosen: dict[str, Any] = {"epochs": 30} if model == "cnn" else {}
     if data == "mnist":
         chosen |= {"epochs": 10, "batch_size": 128, "patience": 3, "threads": 0}

@@ -97,8 +97,7 @@ def draw_curves(axes: Axes, history: Sequence[Row], name: str, best_epoch: int |
 
 
 def plot_confusion_matrix(counts: Array, classes: Sequence[str]) -> Figure:
-    """Rows are the true classes, columns the predicted ones; each cell carries its count, empty
-    ones stay empty.
+    """Rows are the true classes, columns the predicted ones; each cell carries its count.
 
     Raises: ValueError if counts is not (C, C) for C class names.
     """
@@ -138,8 +137,7 @@ def plot_misclassified(
     classes: Sequence[str],
     most: int = 40,
 ) -> Figure:
-    """The wrong ones, the most confident errors first, with true class, predicted class and
-    probability.
+    """The errors, the most confident first, with true class, predicted class and probability.
 
     Shapes: images (N, H, W) or (N, 1, H, W); target, predicted, confidence (N,): of the
     misclassified samples only.

@@ -92,14 +92,12 @@ def load_csv(config: TrainConfig) -> Problem:
     if len(table.classes) < 2:
         raise ConfigError(
             f"{config.path}: column {table.target!r} holds one class only, {table.classes[0]!r}, "
-            "so there is nothing to tell "
-            "apart"
+            "so there is nothing to tell apart"
         )
     if len(table.classes) > max(20, len(table) // 2):
         raise ConfigError(
             f"{config.path}: column {table.target!r} holds {len(table.classes)} different values "
-            f"in {len(table)} rows. That "
-            "is no class; name the column of classes with --target"
+            f"in {len(table)} rows. That is no class; name the column of classes with --target"
         )
     return split(table, config, table.classes, columns=table.columns)
 
@@ -119,6 +117,8 @@ def split(
         raise ConfigError(
             f"{config.path}: {len(x)} rows are too few to split into training, validation and test"
         )
+    if not np.isfinite(x).all():
+        raise ConfigError(f"{config.path}: holds a number too large for {config.dtype}")
     parts = stratified_split(whole, t, fractions, Generator().manual_seed(config.seed))
     digest = hashlib.sha256(x.tobytes() + t.tobytes())
     held_out: Any = parts[-1]
@@ -156,8 +156,7 @@ def inputs_of(dataset: Subset | TensorDataset, numbers: Array) -> Array:
 
 
 def read_samples(path: Path, problem: Problem, config: TrainConfig) -> TensorDataset:
-    """New samples for a trained model, from a .npy, .csv or IDX file, with 0 for their unknown
-    classes.
+    """New samples from a .npy, .csv or IDX file, with 0 for their unknown classes.
 
     Images come in the grey levels of their data set (digits 0 to 16, mnist 0 to 255); floats in
     .npy from 0 to 1.
@@ -195,9 +194,7 @@ def read_samples(path: Path, problem: Problem, config: TrainConfig) -> TensorDat
 
 
 def read_rows(path: Path, problem: Problem) -> Array:
-    """Numbers from a CSV file: columns by name for a run on a table, else all numbers of each
-    line.
-    """
+    """Numbers from a CSV file: for a run on a table the columns of its names, else whole lines."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
     if not lines:

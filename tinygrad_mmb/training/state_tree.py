@@ -68,9 +68,7 @@ def put(array: Array, arrays: Arrays, path: str) -> str:
 
 
 def join(tree: Any, arrays: Arrays) -> Any:
-    """What `split` was given. Arrays are copied: those that safetensors reads cannot be written
-    to.
-    """
+    """What `split` was given, in copies: arrays that safetensors reads cannot be written to."""
     if isinstance(tree, list):
         return [join(v, arrays) for v in tree]
     if not isinstance(tree, dict):
