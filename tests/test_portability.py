@@ -20,7 +20,7 @@ import os, sys
 import numpy  # built for this system, it may use what this system has
 for name in ("fcntl", "resource", "pwd", "grp", "termios", "pty"):
     sys.modules[name] = None
-for name in ("fork", "forkpty", "getuid", "geteuid", "setsid", "sysconf", "uname", "register_at_fork"):
+for name in ("fork", "forkpty", "getuid", "geteuid", "setsid", "sysconf", "uname"):
     if hasattr(os, name):
         delattr(os, name)
 """

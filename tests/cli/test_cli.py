@@ -517,6 +517,7 @@ def test_a_table_that_cannot_be_read_is_refused_with_row_and_column(
     [
         ("a,b\n1,x\n2,x\n3,x\n4,x\n5,x\n6,x\n", "holds one class only, 'x'"),
         ("a,b\n1,x\n2,y\n", "2 rows are too few"),
+        ("a,b\n1e300,x\n2,y\n3,x\n4,y\n5,x\n6,y\n", "too large for float32"),
         ("", "the file is empty"),
     ],
 )
