@@ -21,6 +21,7 @@ from tinygrad_mmb.training.checkpoint import (
     save_checkpoint,
 )
 from tinygrad_mmb.training.evaluate import evaluate, predict
+from tinygrad_mmb.training.first_look import check_initial_loss, watch_saturation
 from tinygrad_mmb.training.metrics import (
     accuracy,
     auc,
@@ -52,6 +53,7 @@ __all__ = [
     "TrainingDiverged",
     "accuracy",
     "auc",
+    "check_initial_loss",
     "confusion_matrix",
     "error_rate",
     "evaluate",
@@ -67,4 +69,5 @@ __all__ = [
     "roc_curve",
     "save_checkpoint",
     "text_curves",
+    "watch_saturation",
 ]
