@@ -132,25 +132,6 @@ def test_the_arguments_of_functions_are_pytorchs(torch, name):
     assert [p for p in found if p != "generator"] == expected
 
 
-@pytest.mark.parametrize(("name", "args", "kwargs", "shape"), LAYERS, ids=IDS)
-def test_first_and_second_derivatives_of_layers_are_right(rng, name, args, kwargs, shape):
-    layer = getattr(nn, name)(*args, **kwargs).double()
-    if name in RANDOM:
-        layer.eval()
-    array = rng.permutation(math.prod(shape)).reshape(shape) * 0.07 - 1.01  # no ties, no zeros
-    x = tm.tensor(array, requires_grad=True)
-    parameters = list(layer.parameters())
-    names = [n for n, _ in layer.named_parameters()]
-
-    def function(x, *values):
-        for n, v in zip(names, values, strict=True):
-            setattr(layer, n, v)
-        return layer(x)
-
-    tm.autograd.gradcheck(function, (x, *parameters))
-    tm.autograd.gradgradcheck(function, (x, *parameters), atol=1e-4)
-
-
 @pytest.mark.torch
 def test_embedding_is_pytorchs(torch, rng):
     index = np.array([[1, 2, 1], [0, 3, 3]])

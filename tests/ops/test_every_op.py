@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tinygrad_mmb as tm
-from tinygrad_mmb.autograd.function import all_functions
-from tinygrad_mmb.autograd.gradcheck import cases, gradcheck, gradgradcheck
+from tinygrad_mmb.autograd.function import Function, all_functions
+from tinygrad_mmb.autograd.gradcheck import GradcheckError, cases, gradcheck, gradgradcheck
 from tinygrad_mmb.backend import is_array
 from tinygrad_mmb.kernels import registry
 
@@ -91,6 +91,61 @@ def test_arguments_are_not_written_to(op):
         for t, b in zip(inputs, before, strict=True):
             if b is not None:
                 np.testing.assert_array_equal(t.array, b)
+
+
+class WrongCube(Function):
+    """y = x³, with 2 x² for its slope."""
+
+    @staticmethod
+    def forward(x):
+        return x * x * x
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return 2 * x * x * g
+
+    @staticmethod
+    def samples(rng, n):
+        yield (rng.standard_normal((n, 3)),)
+
+
+class WrongSecondSlope(WrongCube):
+    """y = x², right in the first order; in the second, backward has lost x."""
+
+    @staticmethod
+    def forward(x):
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return 2 * getattr(x, "array", x) * g
+
+
+class WithoutSamples(Function):
+    """Somebody forgot."""
+
+    @staticmethod
+    def forward(x):
+        return x * 1
+
+
+@pytest.mark.parametrize("op", [WrongCube, WrongSecondSlope])
+def test_a_wrong_backward_fails_the_walk(op):
+    assert op in set(all_functions())
+    with pytest.raises(GradcheckError, match=f"{op.__name__}, input 0 of shape"):
+        test_first_and_second_derivatives_agree_with_finite_differences(op)
+
+
+def test_an_op_without_samples_fails_the_walk():
+    assert WithoutSamples in set(all_functions())
+    with pytest.raises(NotImplementedError, match="samples"):
+        test_every_op_has_samples_and_says_what_it_computes(WithoutSamples)
 
 
 def test_every_key_of_the_kernel_table_belongs_to_an_op_or_an_optimizer():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_mmb.autograd.tensor import Tensor
@@ -9,7 +10,15 @@ from tinygrad_mmb.nn import functional as F  # noqa: N812 - PyTorch's habit
 from tinygrad_mmb.nn.module import Module
 
 
-class ReLU(Module):
+class Activation(Module):
+    """A formula applied to each element (or along one dimension)."""
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(), 2.0 * rng.standard_normal((n, 3))
+
+
+class ReLU(Activation):
     """max(x, 0)."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -22,7 +31,7 @@ class ReLU(Module):
         return "inplace=True" if self.inplace else ""
 
 
-class LeakyReLU(Module):
+class LeakyReLU(Activation):
     """x where x > 0, else negative_slope · x."""
 
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
@@ -35,8 +44,13 @@ class LeakyReLU(Module):
     def extra_repr(self) -> str:
         return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield from super().samples(rng, n)
+        yield cls(0.2), rng.standard_normal((n, 3, 2))
 
-class ELU(Module):
+
+class ELU(Activation):
     """x where x > 0, else α (eˣ - 1)   (Clevert et al., 2015)."""
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
@@ -49,8 +63,13 @@ class ELU(Module):
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield from super().samples(rng, n)
+        yield cls(0.5), rng.standard_normal((n, 3, 2))
 
-class SELU(Module):
+
+class SELU(Activation):
     """λ x where x > 0, else λ α (eˣ - 1): keeps mean 0, variance 1   (Klambauer et al., 2017)."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -63,7 +82,7 @@ class SELU(Module):
         return "inplace=True" if self.inplace else ""
 
 
-class GELU(Module):
+class GELU(Activation):
     """x · Φ(x)   (Hendrycks and Gimpel, 2016)."""
 
     def __init__(self, approximate: str = "none") -> None:
@@ -75,8 +94,13 @@ class GELU(Module):
     def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield from super().samples(rng, n)
+        yield cls("tanh"), rng.standard_normal((n, 3, 2))
 
-class SiLU(Module):
+
+class SiLU(Activation):
     """x · σ(x)."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -89,7 +113,7 @@ class SiLU(Module):
         return "inplace=True" if self.inplace else ""
 
 
-class Sigmoid(Module):
+class Sigmoid(Activation):
     """1 / (1 + e⁻ˣ)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -99,7 +123,7 @@ class Sigmoid(Module):
         return F.sigmoid(input)
 
 
-class Tanh(Module):
+class Tanh(Activation):
     """Hyperbolic tangent."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -109,7 +133,7 @@ class Tanh(Module):
         return F.tanh(input)
 
 
-class Softplus(Module):
+class Softplus(Activation):
     """ln (1 + e^βx) / β: a smooth ReLU; x itself where βx > threshold."""
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
@@ -122,8 +146,13 @@ class Softplus(Module):
     def extra_repr(self) -> str:
         return f"beta={self.beta}, threshold={self.threshold}"
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield from super().samples(rng, n)
+        yield cls(2.0, 1.0), rng.standard_normal((n, 3, 2))  # some above the threshold
 
-class Softmax(Module):
+
+class Softmax(Activation):
     """eˣ / Σ eˣ over `dim`."""
 
     def __init__(self, dim: int | None = None) -> None:
@@ -135,8 +164,14 @@ class Softmax(Module):
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(1), rng.standard_normal((n, 3))
+        yield cls(-1), rng.standard_normal((n, 3, 2))
+        yield cls(0), rng.standard_normal((3, n))
 
-class LogSoftmax(Module):
+
+class LogSoftmax(Activation):
     """ln softmax(x) over `dim`."""
 
     def __init__(self, dim: int | None = None) -> None:
@@ -147,3 +182,9 @@ class LogSoftmax(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(1), rng.standard_normal((n, 3))
+        yield cls(-1), rng.standard_normal((n, 3, 2))
+        yield cls(0), rng.standard_normal((3, n))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from tinygrad_mmb.autograd.tensor import Tensor
+from tinygrad_mmb.nn.linear import Linear
 from tinygrad_mmb.nn.module import Module, indented
 from tinygrad_mmb.nn.parameter import Parameter
 
@@ -122,6 +123,12 @@ class Sequential(Module):
         del self[key]
         return module
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(Linear(3, 2), Linear(2, 4)), rng.standard_normal((n, 3))
+        yield cls({"first": Linear(3, 2), "second": Linear(2, 3)}), rng.standard_normal((n, 3))
+        yield cls(), rng.standard_normal((n, 3))
+
 
 class ModuleList(Numbered):
     """A list of modules whose parameters are found. It has no forward of its own."""
@@ -189,6 +196,11 @@ class ModuleList(Numbered):
         ]  # fmt: skip
         return f"{self._get_name()}(" + ("\n  " + "\n  ".join(lines) + "\n" if lines else "") + ")"
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield (cls([Linear(3, 2), Linear(3, 2), Linear(2, 1)]),)
+        yield (cls(),)
+
 
 class ModuleDict(Module):
     """Modules under keys of your own. It has no forward of its own."""
@@ -254,6 +266,11 @@ class ModuleDict(Module):
         for key, module in modules.items() if isinstance(modules, Mapping) else modules:
             self[key] = module
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield (cls({"first": Linear(3, 2), "second": Linear(2, 1)}),)
+        yield (cls(),)
+
 
 class ParameterList(Numbered):
     """A list of parameters; Tensors that are put in become Parameters."""
@@ -306,6 +323,11 @@ class ParameterList(Numbered):
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         raise RuntimeError("ParameterList should not be called.")
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield (cls([Tensor(rng.standard_normal(3)), Tensor(rng.standard_normal((2, 1)))]),)
+        yield (cls(),)
 
 
 def as_parameter(value: Any) -> Any:

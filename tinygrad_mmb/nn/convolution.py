@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_mmb.autograd.tensor import Tensor
@@ -112,3 +113,16 @@ class Conv2d(Module):
         if self.padding_mode != "zeros":
             text += f", padding_mode={self.padding_mode}"
         return text
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(2, 3, 3), rng.standard_normal((n, 2, 5, 6))
+        yield cls(2, 4, (3, 2), 2, (1, 0), groups=2), rng.standard_normal((n, 2, 5, 6))
+        yield (
+            cls(2, 2, 2, padding="same", dilation=2, bias=False),
+            rng.standard_normal((n, 2, 4, 5)),
+        )
+        yield cls(1, 2, 3), rng.standard_normal((1, 4, 5))  # one image
+        for mode, padding in zip(MODES[1:], (1, "valid", "same"), strict=True):
+            layer = cls(1, 2, 2, padding=padding, padding_mode=mode)
+            yield layer, rng.standard_normal((n, 1, 4, 4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 from tinygrad_mmb.autograd.tensor import Tensor
@@ -93,3 +94,8 @@ class Embedding(Module):
         if self.sparse:
             text += ", sparse=True"
         return text
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(5, 3), rng.integers(5, size=(n,))
+        yield cls(5, 3, padding_idx=0), rng.integers(1, 5, size=(n, 2))  # its row has no gradient

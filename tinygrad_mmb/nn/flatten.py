@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_mmb import ops
@@ -21,6 +22,11 @@ class Flatten(Module):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(), rng.standard_normal((n, 3, 2))
+        yield cls(0, 1), rng.standard_normal((3, 2, n))
 
 
 class Unflatten(Module):
@@ -72,6 +78,11 @@ class Unflatten(Module):
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(1, (2, -1)), rng.standard_normal((n, 6))
+        yield cls(-1, [3, 2]), rng.standard_normal((n, 2, 6))
+
 
 class Identity(Module):
     """y = x, whatever arguments it is built with."""
@@ -81,3 +92,7 @@ class Identity(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return input
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(3, anything=True), rng.standard_normal((n, 3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_mmb.autograd.tensor import Tensor
@@ -53,3 +54,9 @@ class Linear(Module):
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
         )
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(3, 2), rng.standard_normal((n, 3))
+        yield cls(3, 2, bias=False), rng.standard_normal((n, 2, 3))
+        yield cls(3, 2), rng.standard_normal(3)

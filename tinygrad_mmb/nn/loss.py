@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from tinygrad_mmb.autograd.tensor import Tensor
+from collections.abc import Iterator
+from typing import Any
+
+from tinygrad_mmb.autograd.tensor import Tensor, tensor
 from tinygrad_mmb.nn import functional as F  # noqa: N812 - PyTorch's habit
 from tinygrad_mmb.nn.module import Module
 from tinygrad_mmb.ops.loss import reduction_of
+
+REDUCTIONS = ("mean", "sum", "none")
 
 
 class Loss(Module):
@@ -28,12 +33,22 @@ class MSELoss(Loss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.mse_loss(input, target, reduction=self.reduction)
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        for reduction in REDUCTIONS:
+            yield cls(reduction=reduction), rng.standard_normal((n, 3)), rng.standard_normal((n, 3))
+
 
 class L1Loss(Loss):
     """L = mean |y - t|.   Shapes: y, t (N, ...) alike → L ()."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.l1_loss(input, target, reduction=self.reduction)
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        for reduction in REDUCTIONS:
+            yield cls(reduction=reduction), rng.standard_normal((n, 3)), rng.standard_normal((n, 3))
 
 
 class CrossEntropyLoss(Loss):
@@ -60,6 +75,17 @@ class CrossEntropyLoss(Loss):
             reduction=self.reduction, label_smoothing=self.label_smoothing,
         )  # fmt: skip
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        logits, classes = rng.standard_normal((n, 3)), rng.integers(3, size=n)
+        for reduction in REDUCTIONS:
+            yield cls(reduction=reduction), logits, classes
+        shares = rng.dirichlet([1.0, 1.0, 1.0], n)
+        yield cls(reduction="none", label_smoothing=0.1), logits, shares
+        weight = tensor(rng.uniform(0.5, 2.0, 3))
+        yield cls(weight, ignore_index=1, label_smoothing=0.1), logits, classes
+        yield cls(weight), rng.standard_normal((n, 3, 2)), rng.integers(3, size=(n, 2))
+
 
 class NLLLoss(Loss):
     """L = -mean x[n, tₙ] for log-probabilities x (N, C, ...), classes t (N, ...)."""
@@ -82,6 +108,15 @@ class NLLLoss(Loss):
             input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction
         )
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        logarithms, classes = rng.standard_normal((n, 3)), rng.integers(3, size=n)
+        for reduction in REDUCTIONS:
+            yield cls(reduction=reduction), logarithms, classes
+        weight = tensor(rng.uniform(0.5, 2.0, 3))
+        yield cls(weight, ignore_index=1), logarithms, classes
+        yield cls(weight), rng.standard_normal((n, 3, 2)), rng.integers(3, size=(n, 2))
+
 
 class BCELoss(Loss):
     """L = -mean (t ln p + (1 - t) ln (1 - p)) for probabilities p."""
@@ -99,6 +134,13 @@ class BCELoss(Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        p, t = rng.uniform(0.1, 0.9, (n, 3)), rng.uniform(0.1, 0.9, (n, 3))
+        for reduction in REDUCTIONS:
+            yield cls(reduction=reduction), p, t
+        yield cls(tensor(rng.uniform(0.5, 2.0, 3))), p, t
 
 
 class BCEWithLogitsLoss(Loss):
@@ -122,3 +164,11 @@ class BCEWithLogitsLoss(Loss):
         return F.binary_cross_entropy_with_logits(
             input, target, self.weight, pos_weight=self.pos_weight, reduction=self.reduction
         )
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        z, t = rng.standard_normal((n, 3)), rng.uniform(0.1, 0.9, (n, 3))
+        for reduction in REDUCTIONS:
+            yield cls(reduction=reduction), z, t
+        weight, pos_weight = tensor(rng.uniform(0.5, 2.0, 3)), tensor(rng.uniform(0.5, 2.0, 3))
+        yield cls(weight, pos_weight=pos_weight), z, t

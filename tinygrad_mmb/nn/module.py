@@ -174,7 +174,8 @@ class Module(ForwardHooks):
             raise KeyError(f'{kind} name can\'t be empty string ""')
         kinds = {"buffer": Tensor, "parameter": Parameter, "module": Module}
         known = name in vars(self).get("_buffers", {}) if kind == "buffer" else False
-        if hasattr(self, name) and not known and not isinstance(getattr(self, name), kinds[kind]):
+        taken = hasattr(self, name) and name != "samples"  # only the class is asked for samples
+        if taken and not known and not isinstance(getattr(self, name), kinds[kind]):
             raise KeyError(f"attribute '{name}' already exists")
 
     def get_submodule(self, target: str) -> Module:
@@ -316,6 +317,17 @@ class Module(ForwardHooks):
         another shape; those that fit have been copied by then, as in PyTorch.
         """
         return load(self, state_dict, strict, assign)
+
+    # -- testing ---------------------------------------------------------------------------------
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        """(module, *inputs) to test this kind of module with; arrays as inputs.
+
+        Floating-point inputs are variables and lie away from kinks. Where inputs and output have n
+        as their first size, it counts samples that do not see each other in evaluation.
+        """
+        raise NotImplementedError(f"{cls.__name__}.samples(rng, n) yields (module, *inputs)")
 
     # -- printing --------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_mmb.autograd.tensor import Tensor
@@ -111,11 +112,23 @@ class BatchNorm1d(BatchNorm):
 
     dimensions = (2, 3)
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(3), rng.standard_normal((n, 3))
+        yield cls(3, 1e-3, None, bias=False), rng.standard_normal((n, 3, 2))
+        yield cls(3, affine=False), rng.standard_normal((n, 3))
+        yield cls(2, track_running_stats=False), rng.standard_normal((3, 2, n))
+
 
 class BatchNorm2d(BatchNorm):
     """Batch normalisation of x (N, C, H, W)."""
 
     dimensions = (4,)
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(2), rng.standard_normal((n, 2, 3, 2))
+        yield cls(2, 1e-3, 0.3, False), rng.standard_normal((n, 2, 1, 3))
 
 
 class LayerNorm(Module):
@@ -160,3 +173,9 @@ class LayerNorm(Module):
             f"{self.normalized_shape}, eps={self.eps}, "
             f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
         )
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(3), rng.standard_normal((n, 3))
+        yield cls((2, 3), bias=False), rng.standard_normal((n, 2, 3))
+        yield cls([3], 0.1, False), rng.standard_normal((n, 2, 3))

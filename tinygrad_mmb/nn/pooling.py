@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_mmb.autograd.tensor import Tensor
@@ -40,6 +41,13 @@ class MaxPool2d(Module):
             f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
         )
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(2), rng.standard_normal((n, 2, 4, 5))
+        yield cls(2, return_indices=True), rng.standard_normal((n, 1, 4, 4))
+        yield cls((2, 3), 1, 1, 2, ceil_mode=True), rng.standard_normal((n, 2, 7, 6))
+        yield cls(3, 2, 1), rng.standard_normal((2, 5, 5))  # one image
+
 
 class AvgPool2d(Module):
     """The mean of each window.   Shapes: (N, C, H, W) → (N, C, OH, OW)."""
@@ -68,3 +76,9 @@ class AvgPool2d(Module):
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(2), rng.standard_normal((n, 2, 4, 5))
+        yield cls(3, 2, 1, True, False), rng.standard_normal((n, 2, 5, 6))
+        yield cls((2, 3), 1, divisor_override=5), rng.standard_normal((2, 4, 5))  # one image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_mmb import ops
@@ -31,6 +32,11 @@ class Residual(Module):
             )
         return x + y
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(Linear(3, 3)), rng.standard_normal((n, 3))
+        yield cls(Linear(3, 5), ReLU(), Linear(5, 3)), rng.standard_normal((n, 3))
+
 
 class DenseBlock(Module):
     """Each layer sees the input and the outputs of all layers before   (Huang et al., 2017).
@@ -55,3 +61,7 @@ class DenseBlock(Module):
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, growth={self.growth}"
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(2, 3, 2), rng.standard_normal((n, 2))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from tinygrad_mmb import nn
 from tinygrad_mmb.autograd.tensor import Tensor, tensor
 from tinygrad_mmb.backend import Array
@@ -35,6 +38,10 @@ class ResidualMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x)
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(6, 3, width=4), rng.standard_normal((n, 2, 3))
 
 
 class CNN(nn.Module):
@@ -73,6 +80,10 @@ class CNN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x))
 
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls((1, 4, 6), 3, width=2), rng.standard_normal((n, 1, 4, 6))
+
 
 class Standardize(nn.Module):
     """y = (x - mean) / std, feature by feature, with the numbers of the training set: they are
@@ -89,3 +100,7 @@ class Standardize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) * self.scale
+
+    @classmethod
+    def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield cls(rng.standard_normal(2), abs(rng.standard_normal(2))), rng.standard_normal((n, 2))
