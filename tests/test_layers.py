@@ -13,7 +13,7 @@ import tinygrad_mmb
 
 PACKAGE = Path(tinygrad_mmb.__file__).parent
 ORDER = [
-    ["backend", "cuda"],
+    ["atomic", "backend", "cuda"],
     ["kernels"],
     ["autograd"],
     ["ops"],

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
+from tinygrad_mmb import atomic
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.backend import Array, as_array, is_array, namespace, to_numpy
 
@@ -46,7 +46,9 @@ def save(
     if CHECKSUMS in own:
         raise ValueError(f"save: the metadata key {CHECKSUMS!r} is taken by the checksums")
     own[CHECKSUMS] = json.dumps({name: checksum(a) for name, a in arrays.items()}, sort_keys=True)
-    write_atomically(Path(path), safetensors.numpy.save(arrays, own))
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_bytes(path, safetensors.numpy.save(arrays, own))
 
 
 def load(path: str | os.PathLike[str], verify: bool = True) -> dict[str, Tensor]:
@@ -111,18 +113,3 @@ def compare(path: Path, arrays: Mapping[str, Array], checksums: str) -> None:
             f"load: {path} is damaged: {', '.join(wrong)} differ from their checksums. Use an "
             "older checkpoint, or copy the file again"
         )
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """All of the file or nothing, whenever the machine stops."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

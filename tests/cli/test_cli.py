@@ -601,7 +601,7 @@ def test_ctrl_c_says_how_to_go_on(mmb, monkeypatch):
 
 
 def test_a_full_disk_is_one_line(mmb, monkeypatch):
-    from tinygrad_mmb.training import atomic
+    from tinygrad_mmb import atomic
 
     def full(path, data):
         raise OSError(28, "No space left on device", str(path))

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import tinygrad_mmb as tm
-from tinygrad_mmb import nn, optim
+from tinygrad_mmb import atomic, nn, optim
 from tinygrad_mmb.data import DataLoader, TensorDataset
 from tinygrad_mmb.optim.lr_scheduler import CosineAnnealingLR
 from tinygrad_mmb.training import (
@@ -27,7 +27,6 @@ from tinygrad_mmb.training import (
     ModelCheckpoint,
     Trainer,
     accuracy,
-    atomic,
     checkpoint,
     state_tree,
 )

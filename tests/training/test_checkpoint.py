@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from tinygrad_mmb import tensor
-from tinygrad_mmb.training import atomic, state_tree
+from tinygrad_mmb import atomic, tensor
+from tinygrad_mmb.training import state_tree
 from tinygrad_mmb.training.checkpoint import (
     DamagedCheckpoint,
     checkpoints,

@@ -26,7 +26,7 @@ def predict(run: str, input_file: str, out: str | None) -> None:
     be missing
     IDX, .gz      a file of images as MNIST has them
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
-    from tinygrad_mmb.training import atomic
+    from tinygrad_mmb import atomic
     from tinygrad_mmb.training.evaluate import predict as outputs
     from tinygrad_mmb.training.experiment import Experiment, load_weights, probabilities
     from tinygrad_mmb.training.problem import read_samples

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_mmb.training import atomic
+from tinygrad_mmb import atomic
 from tinygrad_mmb.training.checkpoint import save_checkpoint
 
 if TYPE_CHECKING:

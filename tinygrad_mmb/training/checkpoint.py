@@ -19,7 +19,8 @@ from typing import Any
 
 from safetensors.numpy import load, save
 
-from tinygrad_mmb.training import atomic, state_tree
+from tinygrad_mmb import atomic
+from tinygrad_mmb.training import state_tree
 
 FORMAT = 1
 NAME = re.compile(r"checkpoint-(\d+)\.json")

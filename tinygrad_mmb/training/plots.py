@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_mmb import atomic
 from tinygrad_mmb.backend import Array
-from tinygrad_mmb.training import atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tinygrad_mmb.training import atomic
+from tinygrad_mmb import atomic
 from tinygrad_mmb.training.config import ConfigError, TrainConfig, read_config
 
 
