@@ -120,7 +120,7 @@ def test_of_equal_ones_topk_takes_those_that_pytorch_takes(rng, n, highest, in_o
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda x: x.topk(3), RuntimeError, "k = 3, but x of shape"),
+        (lambda x: x.topk(3), RuntimeError, "k = 3, but input of shape"),
         (lambda x: x.topk(1.0), TypeError, "must be int, not float"),
         (lambda x: x.bool().topk(1), RuntimeError, "does not support bool"),
         (lambda x: x.sort(0, stable=True), TypeError, "all arguments by name"),

@@ -148,9 +148,9 @@ def gated(g: Any, x: Any, gate: Any, slope: float) -> Any:
 
 
 @method(inplace=True)
-def relu(x: X) -> X:
-    """max(x, 0) of each element."""
-    return Relu.apply(x)
+def relu(input: X) -> X:
+    """max(input, 0) of each element."""
+    return Relu.apply(input)
 
 
 def leaky_relu(input: X, negative_slope: float = 0.01, inplace: bool = False) -> X:

@@ -181,14 +181,14 @@ def true_divide(input: X, other: Operand) -> X:
 
 
 @method(inplace=True)
-def negative(x: X) -> X:
+def negative(input: X) -> X:
     """The same as `neg`."""
-    return ops.neg(x)
+    return ops.neg(input)
 
 
 @method
-def positive(x: X) -> X:
-    """+x, which is x itself. Raises RuntimeError for bools."""
-    if x.dtype == bool_:
+def positive(input: X) -> X:
+    """+input, which is input itself. Raises RuntimeError for bools."""
+    if input.dtype == bool_:
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
-    return x
+    return input

@@ -158,27 +158,27 @@ def greater_equal(input: X, other: Operand) -> X:
 
 
 @method
-def isnan(x: X) -> X:
+def isnan(input: X) -> X:
     """Whether each element is NaN."""
-    return asked("isnan", x)
+    return asked("isnan", input)
 
 
 @method
-def isinf(x: X) -> X:
+def isinf(input: X) -> X:
     """Whether each element is ∞ or -∞."""
-    return asked("isinf", x)
+    return asked("isinf", input)
 
 
 @method
-def isfinite(x: X) -> X:
+def isfinite(input: X) -> X:
     """Whether each element is neither infinite nor NaN."""
-    return asked("isfinite", x)
+    return asked("isfinite", input)
 
 
 @method(inplace=True)
-def logical_not(x: X) -> X:
+def logical_not(input: X) -> X:
     """Whether each element is 0."""
-    return asked("logical_not", x)
+    return asked("logical_not", input)
 
 
 @method(inplace=True)
@@ -218,9 +218,9 @@ def bitwise_xor(input: X, other: Operand) -> X:
 
 
 @method(inplace=True)
-def bitwise_not(x: X) -> X:
-    """~x: every bit of integers turned over, or not x for bools."""
-    return bitwise("bitwise_not", x)
+def bitwise_not(input: X) -> X:
+    """~input: every bit of integers turned over, or not input for bools."""
+    return bitwise("bitwise_not", input)
 
 
 @method

@@ -170,13 +170,13 @@ def to_device(x: X, device: Any) -> X:
 
 
 @method
-def clone(x: X, *, memory_format: Any = None) -> X:
+def clone(input: X, *, memory_format: Any = None) -> X:
     """A copy in memory of its own, through which gradients flow."""
     if memory_format is not None:
         raise NotImplementedError(
             f"clone(memory_format={memory_format}): only the default is built"
         )
-    return Clone.apply(x, "K")
+    return Clone.apply(input, "K")
 
 
 @method

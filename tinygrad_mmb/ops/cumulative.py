@@ -48,16 +48,16 @@ class Cumsum(Function):
 
 
 @method
-def cumsum(x: X, dim: int, *, dtype: DType | None = None) -> X:
+def cumsum(input: X, dim: int, *, dtype: DType | None = None) -> X:
     """yᵢ = Σⱼ≤ᵢ xⱼ along `dim`; integers and bools are counted in int64.
 
     Raises: NotImplementedError for dtype=bool, as in PyTorch.
     """
-    require_tensor("cumsum", x)
-    dim = dim_of(dim, x.ndim)
+    require_tensor("cumsum", input)
+    dim = dim_of(dim, input.ndim)
     if dtype is not None and as_dtype(dtype).kind == "b":
         raise NotImplementedError("cumsum is not implemented for bool. Pass dtype=int64.")
-    return Cumsum.apply(as_counted(x, dtype), dim, False)
+    return Cumsum.apply(as_counted(input, dtype), dim, False)
 
 
 @method

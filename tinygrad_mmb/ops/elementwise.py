@@ -178,12 +178,12 @@ def div(input: X, other: Operand, *, rounding_mode: str | None = None) -> X:
 
 
 @method(inplace=True)
-def neg(x: X) -> X:
-    """-x. Raises RuntimeError for bools."""
-    return Neg.apply(x)
+def neg(input: X) -> X:
+    """-input. Raises RuntimeError for bools."""
+    return Neg.apply(input)
 
 
 @method(inplace=True)
-def exp(x: X) -> X:
+def exp(input: X) -> X:
     """eˣ of each element."""
-    return Exp.apply(x)
+    return Exp.apply(input)

@@ -181,36 +181,36 @@ def ratio(top: tuple[float, ...], bottom: tuple[float, ...], x: Array) -> Array:
 
 
 @method(inplace=True)
-def log(x: X) -> X:
+def log(input: X) -> X:
     """Natural logarithm of each element."""
-    return Log.apply(x)
+    return Log.apply(input)
 
 
 @method(inplace=True)
-def log2(x: X) -> X:
+def log2(input: X) -> X:
     """Logarithm to base 2 of each element."""
-    return Log2.apply(x)
+    return Log2.apply(input)
 
 
 @method(inplace=True)
-def log1p(x: X) -> X:
-    """ln(1 + x) of each element, exact for small x."""
-    return Log1p.apply(x)
+def log1p(input: X) -> X:
+    """ln(1 + input) of each element, exact for small input."""
+    return Log1p.apply(input)
 
 
 @method(inplace=True)
-def expm1(x: X) -> X:
-    """eˣ - 1 of each element, exact for small x."""
-    return Expm1.apply(x)
+def expm1(input: X) -> X:
+    """eˣ - 1 of each element, exact for small input."""
+    return Expm1.apply(input)
 
 
 @method(inplace=True)
-def sigmoid(x: X) -> X:
+def sigmoid(input: X) -> X:
     """1 / (1 + e⁻ˣ) of each element."""
-    return Sigmoid.apply(x)
+    return Sigmoid.apply(input)
 
 
 @method(inplace=True)
-def erf(x: X) -> X:
+def erf(input: X) -> X:
     """The error function of each element: how much of a bell curve lies within ±x√2 deviations."""
-    return Erf.apply(x)
+    return Erf.apply(input)

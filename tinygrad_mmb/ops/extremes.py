@@ -209,35 +209,35 @@ def require_elements(name: str, x: Any, dim: Any) -> None:
 
 
 @method
-def amax(x: X, dim: Any = (), keepdim: bool = False) -> X:
-    """The largest x over `dim`, or over all; equal ones share the gradient."""
-    require_tensor("amax", x)
+def amax(input: X, dim: Any = (), keepdim: bool = False) -> X:
+    """The largest input over `dim`, or over all; equal ones share the gradient."""
+    require_tensor("amax", input)
     require_bool("amax", keepdim)
-    dims = dims_of(dim, x.ndim)
-    require_elements("amax", x, dims)
-    return Amax.apply(x, dims, keepdim)
+    dims = dims_of(dim, input.ndim)
+    require_elements("amax", input, dims)
+    return Amax.apply(input, dims, keepdim)
 
 
 @method
-def amin(x: X, dim: Any = (), keepdim: bool = False) -> X:
-    """The smallest x over `dim`, or over all; equal ones share the gradient."""
-    require_tensor("amin", x)
+def amin(input: X, dim: Any = (), keepdim: bool = False) -> X:
+    """The smallest input over `dim`, or over all; equal ones share the gradient."""
+    require_tensor("amin", input)
     require_bool("amin", keepdim)
-    dims = dims_of(dim, x.ndim)
-    require_elements("amin", x, dims)
-    return Amin.apply(x, dims, keepdim)
+    dims = dims_of(dim, input.ndim)
+    require_elements("amin", input, dims)
+    return Amin.apply(input, dims, keepdim)
 
 
 @method
-def max(x: Any, dim: Any = ..., keepdim: bool = False, *, other: Any = ...) -> Any:
+def max(input: Any, dim: Any = ..., keepdim: bool = False, *, other: Any = ...) -> Any:
     """The largest of all; with `dim`: (values, indices); with another Tensor: elementwise."""
-    return extreme("max", MaxOfAll, MaxAlong, ops.maximum, x, dim, keepdim, other)
+    return extreme("max", MaxOfAll, MaxAlong, ops.maximum, input, dim, keepdim, other)
 
 
 @method
-def min(x: Any, dim: Any = ..., keepdim: bool = False, *, other: Any = ...) -> Any:
+def min(input: Any, dim: Any = ..., keepdim: bool = False, *, other: Any = ...) -> Any:
     """The smallest of all; with `dim`: (values, indices); with another Tensor: elementwise."""
-    return extreme("min", MinOfAll, MinAlong, ops.minimum, x, dim, keepdim, other)
+    return extreme("min", MinOfAll, MinAlong, ops.minimum, input, dim, keepdim, other)
 
 
 def extreme(
@@ -268,15 +268,15 @@ def extreme(
 
 
 @method
-def argmax(x: X, dim: int | None = None, keepdim: bool = False) -> X:
-    """Where the first largest x is along `dim`, or in x.flatten(); int64."""
-    return Argmax.apply(x, checked_dim("argmax", x, dim, keepdim), keepdim)
+def argmax(input: X, dim: int | None = None, keepdim: bool = False) -> X:
+    """Where the first largest input is along `dim`, or in input.flatten(); int64."""
+    return Argmax.apply(input, checked_dim("argmax", input, dim, keepdim), keepdim)
 
 
 @method
-def argmin(x: X, dim: int | None = None, keepdim: bool = False) -> X:
-    """Where the first smallest x is along `dim`, or in x.flatten(); int64."""
-    return Argmin.apply(x, checked_dim("argmin", x, dim, keepdim), keepdim)
+def argmin(input: X, dim: int | None = None, keepdim: bool = False) -> X:
+    """Where the first smallest input is along `dim`, or in input.flatten(); int64."""
+    return Argmin.apply(input, checked_dim("argmin", input, dim, keepdim), keepdim)
 
 
 def checked_dim(name: str, x: Any, dim: Any, keepdim: Any) -> int | None:

@@ -220,47 +220,47 @@ def max_1(ndim: int) -> int:
 
 
 @method
-def gather(x: X, dim: int, index: Any, *, sparse_grad: bool = False) -> X:
-    """y[i] = x[i with its place `dim` replaced by index[i]]; y has the shape of index."""
-    require_tensor("gather", x)
+def gather(input: X, dim: int, index: Any, *, sparse_grad: bool = False) -> X:
+    """y[i] = input[i with its place `dim` replaced by index[i]]; y has the shape of index."""
+    require_tensor("gather", input)
     if sparse_grad:
         raise NotImplementedError("gather: sparse_grad=True is not built; gradients are dense.")
-    dim = dim_of(dim, x.ndim)
+    dim = dim_of(dim, input.ndim)
     check_index("gather", index, empty_of_any_dtype=True)
     if 0 not in index.shape:
-        require_fitting("gather", x, dim, index)
-        require_in_bounds("gather", index, dim, x.shape[dim] if x.ndim else 1)
-    return Gather.apply(x, dim, index)
+        require_fitting("gather", input, dim, index)
+        require_in_bounds("gather", index, dim, input.shape[dim] if input.ndim else 1)
+    return Gather.apply(input, dim, index)
 
 
 @method(inplace=True)
-def scatter_add(x: X, dim: int, index: Any, src: Any) -> X:
-    """x, with src[i] added at [i with its place `dim` replaced by index[i]]."""
-    require_tensor("scatter_add", x)
-    dim = dim_of(dim, x.ndim)
+def scatter_add(input: X, dim: int, index: Any, src: Any) -> X:
+    """input, with src[i] added at [i with its place `dim` replaced by index[i]]."""
+    require_tensor("scatter_add", input)
+    dim = dim_of(dim, input.ndim)
     check_index("scatter_add", index, empty_of_any_dtype=True)
     if not (isinstance(src, Tensor) or is_array(src)):
         raise TypeError(
             f"scatter_add(): argument 'src' (position 4) must be Tensor, not {type(src).__name__}."
         )
-    if x.dtype != src.dtype:
+    if input.dtype != src.dtype:
         raise RuntimeError(
-            f"scatter_add(): x is {x.dtype}, so src must be as well, but is {src.dtype}. "
+            f"scatter_add(): x is {input.dtype}, so src must be as well, but is {src.dtype}. "
             "Convert it: src.to(x.dtype)."
         )
     if 0 not in index.shape:
-        require_fitting("scatter_add", x, dim, index, src)
-        require_in_bounds("scatter_add", index, dim, x.shape[dim] if x.ndim else 1)
-    return ScatterAdd.apply(x, dim, index, src)
+        require_fitting("scatter_add", input, dim, index, src)
+        require_in_bounds("scatter_add", index, dim, input.shape[dim] if input.ndim else 1)
+    return ScatterAdd.apply(input, dim, index, src)
 
 
 @method
-def nonzero(x: Any, *, as_tuple: bool = False) -> Any:
-    """The indices of all elements that are not 0, (n, x.ndim); or one vector per dimension."""
-    require_tensor("nonzero", x)
+def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
+    """The indices of all elements that are not 0, (n, input.ndim); or one vector per dimension."""
+    require_tensor("nonzero", input)
     require_bool("nonzero", as_tuple, "as_tuple")
     if not as_tuple:
-        return Nonzero.apply(x)
-    found = Nonzero.forward(at_least_1d(array_of(x)))
+        return Nonzero.apply(input)
+    found = Nonzero.forward(at_least_1d(array_of(input)))
     columns = [namespace(found).ascontiguousarray(found[:, d]) for d in range(found.shape[1])]
-    return tuple([wrap(c) for c in columns] if isinstance(x, Tensor) else columns)
+    return tuple([wrap(c) for c in columns] if isinstance(input, Tensor) else columns)

@@ -79,16 +79,16 @@ class Unbind(Function):
 
 
 @method
-def narrow(x: X, dim: int, start: Any, length: int) -> X:
+def narrow(input: X, dim: int, start: Any, length: int) -> X:
     """`length` slices along a dimension, beginning at `start`."""
-    if not x.ndim:
+    if not input.ndim:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     if hasattr(start, "dtype") and (start.ndim or start.dtype.kind not in "iu"):
         raise RuntimeError(
             f"start must be an 0-dim integral Tensor, but is {start.dtype} of shape {start.shape}"
         )
-    dim, begin = dim_of(dim, x.ndim), operator.index(start)
-    n = x.shape[dim]
+    dim, begin = dim_of(dim, input.ndim), operator.index(start)
+    n = input.shape[dim]
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     if not -n <= begin <= n:
@@ -98,30 +98,30 @@ def narrow(x: X, dim: int, start: Any, length: int) -> X:
     begin = begin + n if begin < 0 else begin
     if begin + length > n:
         raise RuntimeError(f"start ({begin}) + length ({length}) exceeds dimension size ({n}).")
-    return ops.GetItem.apply(x, (*(slice(None),) * dim, slice(begin, begin + length), ...))
+    return ops.GetItem.apply(input, (*(slice(None),) * dim, slice(begin, begin + length), ...))
 
 
 @method
-def select(x: X, dim: int, index: int) -> X:
+def select(input: X, dim: int, index: int) -> X:
     """The slice number `index` along a dimension, which disappears."""
-    if not x.ndim:
+    if not input.ndim:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    dim, i = dim_of(dim, x.ndim), operator.index(index)
-    if not -x.shape[dim] <= i < x.shape[dim]:
+    dim, i = dim_of(dim, input.ndim), operator.index(index)
+    if not -input.shape[dim] <= i < input.shape[dim]:
         raise IndexError(
-            f"select(): index {i} out of range for tensor of size {list(x.shape)} at dimension "
+            f"select(): index {i} out of range for tensor of size {list(input.shape)} at dimension "
             f"{dim}"
         )
-    return ops.GetItem.apply(x, (*(slice(None),) * dim, i, ...))
+    return ops.GetItem.apply(input, (*(slice(None),) * dim, i, ...))
 
 
 @method
-def split(x: X, split_size: Any, dim: int = 0) -> tuple[X, ...]:
+def split(input: X, split_size: Any, dim: int = 0) -> tuple[X, ...]:
     """Pieces `split_size` long (the last may be shorter), or of the listed sizes."""
-    if not x.ndim:
+    if not input.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
-    dim = dim_of(dim, x.ndim)
-    n = x.shape[dim]
+    dim = dim_of(dim, input.ndim)
+    n = input.shape[dim]
     if isinstance(split_size, (tuple, list)):
         sizes = [operator.index(size) for size in split_size]
         if sum(sizes) != n or min(sizes, default=0) < 0:
@@ -129,7 +129,7 @@ def split(x: X, split_size: Any, dim: int = 0) -> tuple[X, ...]:
                 f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size "
                 f"at dimension {dim}) and to be non-negative, but got split_sizes={sizes}"
             )
-        return Split.apply(x, tuple(sizes), dim)
+        return Split.apply(input, tuple(sizes), dim)
     size = operator.index(split_size)
     if size < 0 or (size == 0 and n):
         raise RuntimeError(
@@ -137,25 +137,25 @@ def split(x: X, split_size: Any, dim: int = 0) -> tuple[X, ...]:
             f"of size {n}"
         )
     sizes = [min(size, n - start) for start in range(0, n, size)] if n else [0]
-    return Split.apply(x, tuple(sizes), dim)
+    return Split.apply(input, tuple(sizes), dim)
 
 
 @method
-def chunk(x: X, chunks: int, dim: int = 0) -> tuple[X, ...]:
+def chunk(input: X, chunks: int, dim: int = 0) -> tuple[X, ...]:
     """At most `chunks` pieces of one size; the last may be shorter."""
-    if not x.ndim:
+    if not input.ndim:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     if chunks < 1:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    n = x.shape[dim_of(dim, x.ndim)]
-    return split(x, -(-n // chunks), dim) if n else split(x, [0] * chunks, dim)
+    n = input.shape[dim_of(dim, input.ndim)]
+    return split(input, -(-n // chunks), dim) if n else split(input, [0] * chunks, dim)
 
 
 @method
-def unbind(x: X, dim: int = 0) -> tuple[X, ...]:
+def unbind(input: X, dim: int = 0) -> tuple[X, ...]:
     """The slices along a dimension, which disappears."""
-    if not x.ndim:
+    if not input.ndim:
         raise IndexError(
             "Dimension specified as 0 but tensor has no dimensions: unbind needs at least one"
         )
-    return Unbind.apply(x, dim_of(dim, x.ndim))
+    return Unbind.apply(input, dim_of(dim, input.ndim))

@@ -157,24 +157,24 @@ def pow(input: X, exponent: Operand) -> X:
 
 
 @method(inplace=True)
-def sqrt(x: X) -> X:
-    """√x of each element."""
-    return Sqrt.apply(x)
+def sqrt(input: X) -> X:
+    """√input of each element."""
+    return Sqrt.apply(input)
 
 
 @method(inplace=True)
-def rsqrt(x: X) -> X:
-    """1 / √x of each element."""
-    return Rsqrt.apply(x)
+def rsqrt(input: X) -> X:
+    """1 / √input of each element."""
+    return Rsqrt.apply(input)
 
 
 @method(inplace=True)
-def reciprocal(x: X) -> X:
-    """1 / x of each element."""
-    return Reciprocal.apply(x)
+def reciprocal(input: X) -> X:
+    """1 / input of each element."""
+    return Reciprocal.apply(input)
 
 
 @method(inplace=True)
-def square(x: X) -> X:
+def square(input: X) -> X:
     """x² of each element."""
-    return Pow.apply(x, 2)
+    return Pow.apply(input, 2)

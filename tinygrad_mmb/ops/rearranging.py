@@ -134,19 +134,19 @@ class Triu(Function):
 
 
 @method
-def flip(x: X, dims: Any, *more: Any) -> X:
+def flip(input: X, dims: Any, *more: Any) -> X:
     """Reversed along `dims`, in memory of its own."""
     listed = sizes_of((dims, *more), "dims")
-    checked = [dim_of(d, x.ndim) for d in listed]
+    checked = [dim_of(d, input.ndim) for d in listed]
     for d in checked:
         if checked.count(d) > 1:
             raise RuntimeError(f"flip: dim {d} appears multiple times in the list of dims {listed}")
-    return Flip.apply(x, tuple(checked) if x.ndim else ())
+    return Flip.apply(input, tuple(checked) if input.ndim else ())
 
 
 @method
-def roll(x: X, shifts: Any, dims: Any = None) -> X:
-    """Moved by `shifts` along `dims`, round and round; without dims, as if x were flat.
+def roll(input: X, shifts: Any, dims: Any = None) -> X:
+    """Moved by `shifts` along `dims`, round and round; without dims, as if input were flat.
 
     Raises: RuntimeError if there are not as many shifts as dims.
     """
@@ -158,14 +158,14 @@ def roll(x: X, shifts: Any, dims: Any = None) -> X:
             raise RuntimeError(
                 f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}"
             )
-        return ops.reshape(Roll.apply(ops.reshape(x, (-1,)), by, (0,)), tuple(x.shape))
+        return ops.reshape(Roll.apply(ops.reshape(input, (-1,)), by, (0,)), tuple(input.shape))
     if len(by) != len(along) or not by:
         raise RuntimeError(
             f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}"
         )
-    if not x.ndim:
+    if not input.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
-    return Roll.apply(x, by, tuple([dim_of(d, x.ndim) for d in along]))
+    return Roll.apply(input, by, tuple([dim_of(d, input.ndim) for d in along]))
 
 
 @method
@@ -183,10 +183,10 @@ def repeat(x: X, repeats: Any, *more: Any) -> X:
 
 
 @method
-def tile(x: X, dims: Any, *more: Any) -> X:
+def tile(input: X, dims: Any, *more: Any) -> X:
     """As `repeat`; missing leading repeats are 1."""
     times: tuple[int, ...] = sizes_of((dims, *more), "dims")
-    return repeat(x, (*(1,) * (x.ndim - len(times)), *times))
+    return repeat(input, (*(1,) * (input.ndim - len(times)), *times))
 
 
 def _refuse_vector(x: Any, name: str) -> None:
@@ -197,26 +197,26 @@ def _refuse_vector(x: Any, name: str) -> None:
 
 
 @method(inplace=True)
-def tril(x: X, diagonal: int = 0) -> X:
+def tril(input: X, diagonal: int = 0) -> X:
     """The lower triangle of the last two dimensions; the rest is 0."""
-    _refuse_vector(x, "tril")
-    return Tril.apply(x, operator.index(diagonal))
+    _refuse_vector(input, "tril")
+    return Tril.apply(input, operator.index(diagonal))
 
 
 @method(inplace=True)
-def triu(x: X, diagonal: int = 0) -> X:
+def triu(input: X, diagonal: int = 0) -> X:
     """The upper triangle of the last two dimensions; the rest is 0."""
-    _refuse_vector(x, "triu")
-    return Triu.apply(x, operator.index(diagonal))
+    _refuse_vector(input, "triu")
+    return Triu.apply(input, operator.index(diagonal))
 
 
 @method
-def diag(x: X, diagonal: int = 0) -> X:
+def diag(input: X, diagonal: int = 0) -> X:
     """The diagonal of a matrix, in memory of its own, or the matrix with a vector as diagonal."""
     k = operator.index(diagonal)
-    if x.ndim == 1:
-        n = math.prod(x.shape) + abs(k)
-        return ops.DiagonalOnly.apply(x, (n, n), k, 0, 1)
-    if x.ndim == 2:
-        return Clone.apply(ops.diagonal(x, k), "C")
-    raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {x.ndim}D: {list(x.shape)}")
+    if input.ndim == 1:
+        n = math.prod(input.shape) + abs(k)
+        return ops.DiagonalOnly.apply(input, (n, n), k, 0, 1)
+    if input.ndim == 2:
+        return Clone.apply(ops.diagonal(input, k), "C")
+    raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D: {list(input.shape)}")

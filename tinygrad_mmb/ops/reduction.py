@@ -219,67 +219,67 @@ def samples_of_reductions(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
 
 
 @method
-def sum(x: X, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = None) -> X:
+def sum(input: X, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = None) -> X:
     """Σ x over `dim` (an int, several, or all); integers and bools are counted in int64."""
-    if dim is NOT_GIVEN and dtype is None and keepdim is False and is_plain(x):
-        return Sum.apply(x, None, False)  # the end of most losses, so the short way
-    require_tensor("sum", x)
+    if dim is NOT_GIVEN and dtype is None and keepdim is False and is_plain(input):
+        return Sum.apply(input, None, False)  # the end of most losses, so the short way
+    require_tensor("sum", input)
     require_dim("sum", dim, keepdim)
-    if dtype is not None or x.dtype.kind != "f":
-        x = as_counted(x, dtype)
-    return Sum.apply(x, dims_of(dim, x.ndim), keepdim)
+    if dtype is not None or input.dtype.kind != "f":
+        input = as_counted(input, dtype)
+    return Sum.apply(input, dims_of(dim, input.ndim), keepdim)
 
 
 @method
-def mean(x: X, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = None) -> X:
+def mean(input: X, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = None) -> X:
     """Σ x / n over `dim` (an int, several, or all); NaN where n is 0.
 
     Raises: RuntimeError for integers and bools without a floating-point `dtype`, as in PyTorch.
     """
-    if dim is NOT_GIVEN and dtype is None and keepdim is False and is_plain(x):
-        return Mean.apply(x, None, False)
-    require_tensor("mean", x)
+    if dim is NOT_GIVEN and dtype is None and keepdim is False and is_plain(input):
+        return Mean.apply(input, None, False)
+    require_tensor("mean", input)
     require_dim("mean", dim, keepdim)
-    found = x.dtype if dtype is None else as_dtype(dtype)
+    found = input.dtype if dtype is None else as_dtype(dtype)
     if found.kind != "f":
         raise RuntimeError(
             f"mean(): the {'dtype of x' if dtype is None else 'dtype asked for'} is {found}, but a "
             "mean is a floating-point number. Pass dtype=float32, or convert first: x.float()."
         )
-    if x.dtype != found:
-        x = ops.to(x, found)
-    return Mean.apply(x, dims_of(dim, x.ndim), keepdim)
+    if input.dtype != found:
+        input = ops.to(input, found)
+    return Mean.apply(input, dims_of(dim, input.ndim), keepdim)
 
 
 @method
-def prod(x: X, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = None) -> X:
+def prod(input: X, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = None) -> X:
     """Π x over all elements or along one dimension; integers and bools in int64."""
-    require_tensor("prod", x)
+    require_tensor("prod", input)
     require_dim("prod", dim, keepdim)
-    x = as_counted(x, dtype)
+    input = as_counted(input, dtype)
     if dim is NOT_GIVEN:
-        return Prod.apply(ops.reshape(x, (-1,)), 0, False)
-    return Prod.apply(x, dim_of(dim, x.ndim), keepdim)
+        return Prod.apply(ops.reshape(input, (-1,)), 0, False)
+    return Prod.apply(input, dim_of(dim, input.ndim), keepdim)
 
 
 @method
-def any(x: X, dim: Any = None, keepdim: bool = False) -> X:
-    """Whether something in x is not 0; over `dim`, or over all. An empty `dim` reduces nothing."""
-    require_tensor("any", x)
+def any(input: X, dim: Any = None, keepdim: bool = False) -> X:
+    """Whether something is not 0; over `dim`, or over all. An empty `dim` reduces nothing."""
+    require_tensor("any", input)
     require_bool("any", keepdim)
     if isinstance(dim, (tuple, list)) and not dim:
-        return unreduced_truth(x)
-    return AnyOf.apply(x, dims_of(dim, x.ndim), keepdim)
+        return unreduced_truth(input)
+    return AnyOf.apply(input, dims_of(dim, input.ndim), keepdim)
 
 
 @method
-def all(x: X, dim: Any = None, keepdim: bool = False) -> X:
-    """Whether nothing in x is 0; over `dim`, or over all. An empty `dim` reduces nothing."""
-    require_tensor("all", x)
+def all(input: X, dim: Any = None, keepdim: bool = False) -> X:
+    """Whether nothing is 0; over `dim`, or over all. An empty `dim` reduces nothing."""
+    require_tensor("all", input)
     require_bool("all", keepdim)
     if isinstance(dim, (tuple, list)) and not dim:
-        return unreduced_truth(x)
-    return AllOf.apply(x, dims_of(dim, x.ndim), keepdim)
+        return unreduced_truth(input)
+    return AllOf.apply(input, dims_of(dim, input.ndim), keepdim)
 
 
 def unreduced_truth(x: Any) -> Any:

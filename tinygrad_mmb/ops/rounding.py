@@ -105,36 +105,36 @@ def refuse_bool(name: str, x: Array) -> None:
 
 
 @method(inplace=True)
-def abs(x: X) -> X:
-    """|x| of each element."""
-    return Abs.apply(x)
+def abs(input: X) -> X:
+    """|input| of each element."""
+    return Abs.apply(input)
 
 
 @method(inplace=True)
-def absolute(x: X) -> X:
+def absolute(input: X) -> X:
     """The same as `abs`."""
-    return Abs.apply(x)
+    return Abs.apply(input)
 
 
 @method(inplace=True)
-def sign(x: X) -> X:
+def sign(input: X) -> X:
     """-1, 0 or 1 for each element; 0 for NaN."""
-    return Sign.apply(x)
+    return Sign.apply(input)
 
 
 @method(inplace=True)
-def floor(x: X) -> X:
+def floor(input: X) -> X:
     """Each element rounded down."""
-    return Floor.apply(x)
+    return Floor.apply(input)
 
 
 @method(inplace=True)
-def ceil(x: X) -> X:
+def ceil(input: X) -> X:
     """Each element rounded up."""
-    return Ceil.apply(x)
+    return Ceil.apply(input)
 
 
 @method(inplace=True)
-def round(x: X, *, decimals: int = 0) -> X:
+def round(input: X, *, decimals: int = 0) -> X:
     """Each element rounded to `decimals` digits after the point, halves to the even neighbour."""
-    return Round.apply(x, decimals)
+    return Round.apply(input, decimals)

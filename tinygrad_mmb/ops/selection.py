@@ -227,18 +227,18 @@ def minimum(input: X, other: Tensor | Array) -> X:
 
 
 @method(inplace=True)
-def clamp(x: X, min: Any = None, max: Any = None) -> X:
+def clamp(input: X, min: Any = None, max: Any = None) -> X:
     """Each element, no less than `min` and no more than `max`: two numbers or two Tensors.
 
     Raises: RuntimeError without any bound or if a number does not fit into the dtype of the result;
     TypeError for a number beside a Tensor with dimensions; NotImplementedError for bools.
     """
-    promotion.refuse_numbers("clamp", x)
+    promotion.refuse_numbers("clamp", input)
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
     if not all(b is None or hasattr(b, "dtype") for b in (min, max)):
-        min, max = number_bounds(x, min, max)
-    return Clamp.apply(x, min, max)
+        min, max = number_bounds(input, min, max)
+    return Clamp.apply(input, min, max)
 
 
 def number_bounds(x: Any, *bounds: Any) -> list[float | None]:
@@ -266,9 +266,9 @@ def plain_number(x: Any) -> Any:
 
 
 @method(inplace=True)
-def clip(x: X, min: Any = None, max: Any = None) -> X:
+def clip(input: X, min: Any = None, max: Any = None) -> X:
     """The same as `clamp`."""
-    return clamp(x, min, max)
+    return clamp(input, min, max)
 
 
 @method(inplace=True)

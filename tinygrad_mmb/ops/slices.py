@@ -131,30 +131,30 @@ def add_slices(y: Array, dim: int, index: Array, source: Array) -> None:
 
 
 @method
-def index_select(x: X, dim: int, index: Any) -> X:
-    """The slices of x along `dim` that `index` (a vector of integers) names, as a copy."""
-    require_tensor("index_select", x)
-    dim = dim_of(dim, x.ndim)
+def index_select(input: X, dim: int, index: Any) -> X:
+    """The slices of input along `dim` that `index` (a vector of integers) names, as a copy."""
+    require_tensor("index_select", input)
+    dim = dim_of(dim, input.ndim)
     check_index("index_select", index)
     if index.ndim > 1:
         raise IndexError(
             f"index_select(): Index is supposed to be a vector, but has shape {tuple(index.shape)}."
         )
-    if not x.ndim and tuple(index.shape) not in ((), (1,)):
+    if not input.ndim and tuple(index.shape) not in ((), (1,)):
         raise RuntimeError(
             "index_select(): index into a 0-d tensor can have only 1 value, but index has shape "
             f"{tuple(index.shape)}."
         )
-    size = x.shape[dim] if x.ndim else 1
+    size = input.shape[dim] if input.ndim else 1
     require_in_bounds("index_select", index, dim, size, RuntimeError if dim else IndexError)
-    return IndexSelect.apply(x, dim, index)
+    return IndexSelect.apply(input, dim, index)
 
 
 @method(inplace=True)
-def index_add(x: X, dim: int, index: Any, source: Any, *, alpha: float = 1) -> X:
-    """x, with alpha · (slice i of source along `dim`) added to its slice index[i], for each i."""
-    require_tensor("index_add", x)
-    dim = dim_of(dim, x.ndim)
+def index_add(input: X, dim: int, index: Any, source: Any, *, alpha: float = 1) -> X:
+    """input, with alpha · (slice i of source along `dim`) added to slice index[i], for each i."""
+    require_tensor("index_add", input)
+    dim = dim_of(dim, input.ndim)
     check_index("index_add", index)
     if not (isinstance(source, Tensor) or is_array(source)):
         raise TypeError(
@@ -165,16 +165,16 @@ def index_add(x: X, dim: int, index: Any, source: Any, *, alpha: float = 1) -> X
         raise IndexError(
             f"index_add(): Index is supposed to be a vector, but has shape {tuple(index.shape)}."
         )
-    if x.dtype != source.dtype:
+    if input.dtype != source.dtype:
         raise RuntimeError(
-            f"index_add(): x is {x.dtype}, so source must be as well, but is {source.dtype}. "
+            f"index_add(): x is {input.dtype}, so source must be as well, but is {source.dtype}. "
             "Convert it: source.to(x.dtype)."
         )
-    others = [d for d in range(x.ndim) if d != dim]
-    if x.ndim != source.ndim or [d for d in others if x.shape[d] != source.shape[d]]:
+    others = [d for d in range(input.ndim) if d != dim]
+    if input.ndim != source.ndim or [d for d in others if input.shape[d] != source.shape[d]]:
         raise RuntimeError(
             f"index_add(): source of shape {tuple(source.shape)} must have the shape of x, "
-            f"{tuple(x.shape)}, apart from dimension {dim}."
+            f"{tuple(input.shape)}, apart from dimension {dim}."
         )
     n = count(index.shape, None)
     if n != (source.shape[dim] if source.ndim else 1):
@@ -182,5 +182,5 @@ def index_add(x: X, dim: int, index: Any, source: Any, *, alpha: float = 1) -> X
             f"index_add(): {n} indices for source of shape {tuple(source.shape)}; there must be "
             f"one for each slice along dimension {dim}."
         )
-    require_in_bounds("index_add", index, dim, x.shape[dim] if x.ndim else 1)
-    return IndexAdd.apply(x, dim, index, source, alpha)
+    require_in_bounds("index_add", index, dim, input.shape[dim] if input.ndim else 1)
+    return IndexAdd.apply(input, dim, index, source, alpha)

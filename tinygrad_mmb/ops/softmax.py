@@ -126,25 +126,25 @@ def reduced_shape(shape: tuple[int, ...], dims: Dims) -> tuple[int, ...]:
 
 
 @method
-def softmax(x: X, dim: int, dtype: DType | None = None) -> X:
+def softmax(input: X, dim: int, dtype: DType | None = None) -> X:
     """Exponentials along `dim`, scaled to sum to 1: exp xᵢ / Σⱼ exp xⱼ. Never negative.
 
     Raises: NotImplementedError for integers and bools without a floating-point `dtype`.
     """
-    require_tensor("softmax", x)
-    dim = dim_of(dim, x.ndim)
-    return Softmax.apply(as_floating("softmax", x, dtype), dim)
+    require_tensor("softmax", input)
+    dim = dim_of(dim, input.ndim)
+    return Softmax.apply(as_floating("softmax", input, dtype), dim)
 
 
 @method
-def log_softmax(x: X, dim: int, dtype: DType | None = None) -> X:
+def log_softmax(input: X, dim: int, dtype: DType | None = None) -> X:
     """The logarithm of softmax along `dim`, without leaving the range of floats on the way.
 
     Raises: NotImplementedError for integers and bools without a floating-point `dtype`.
     """
-    require_tensor("log_softmax", x)
-    dim = dim_of(dim, x.ndim)
-    return LogSoftmax.apply(as_floating("log_softmax", x, dtype), dim)
+    require_tensor("log_softmax", input)
+    dim = dim_of(dim, input.ndim)
+    return LogSoftmax.apply(as_floating("log_softmax", input, dtype), dim)
 
 
 def as_floating(name: str, x: Any, dtype: DType | None) -> Any:
@@ -158,18 +158,18 @@ def as_floating(name: str, x: Any, dtype: DType | None) -> Any:
 
 
 @method
-def logsumexp(x: X, dim: Any, keepdim: bool = False) -> X:
+def logsumexp(input: X, dim: Any, keepdim: bool = False) -> X:
     """The logarithm of Σ exp x over `dim` (an int or several); -∞ where there are none.
 
     Integers become float32. Raises, as PyTorch: TypeError for dim=None, RuntimeError for dim=().
     """
-    require_tensor("logsumexp", x)
+    require_tensor("logsumexp", input)
     require_bool("logsumexp", keepdim)
-    every = f"Name them all: dim={tuple(range(x.ndim))}."
+    every = f"Name them all: dim={tuple(range(input.ndim))}."
     if dim is None:
         raise TypeError(f"logsumexp(): dim must be int or tuple of ints, not NoneType. {every}")
-    if isinstance(dim, (tuple, list)) and not dim and x.ndim:
-        raise RuntimeError(f"logsumexp(): dim is empty, x has shape {tuple(x.shape)}. {every}")
-    if x.dtype.kind != "f":
-        x = ops.to(x, get_default_dtype())
-    return LogSumExp.apply(x, dims_of(dim, x.ndim), keepdim)
+    if isinstance(dim, (tuple, list)) and not dim and input.ndim:
+        raise RuntimeError(f"logsumexp(): dim is empty, x has shape {tuple(input.shape)}. {every}")
+    if input.dtype.kind != "f":
+        input = ops.to(input, get_default_dtype())
+    return LogSumExp.apply(input, dims_of(dim, input.ndim), keepdim)

@@ -147,44 +147,46 @@ def by_position(
 
 @method
 def sort(
-    x: Any, *given: Any, dim: int = -1, descending: bool = False, stable: Any = ...
+    input: Any, *given: Any, dim: int = -1, descending: bool = False, stable: Any = ...
 ) -> ValuesIndices:
     """(values, indices) in order along `dim`. Always stable: equal ones keep their order."""
     dim, descending = by_position("sort", given, dim, descending, stable)
     if stable is not NOT_GIVEN and stable is not None:
         require_bool("sort", stable, "stable")
-    dim = checked("sort", x, dim, descending)
-    return ValuesIndices(*Sort.apply(x, dim, descending))
+    dim = checked("sort", input, dim, descending)
+    return ValuesIndices(*Sort.apply(input, dim, descending))
 
 
 @method
-def argsort(x: X, *given: Any, dim: int = -1, descending: bool = False, stable: Any = ...) -> X:
-    """The indices that put x in order along `dim`. Always stable: equal ones keep their order."""
+def argsort(input: X, *given: Any, dim: int = -1, descending: bool = False, stable: Any = ...) -> X:
+    """The indices that put input in order along `dim`; equal ones keep their order."""
     dim, descending = by_position("argsort", given, dim, descending, stable)
     if stable is not NOT_GIVEN:
         require_bool("argsort", stable, "stable")
-    return Argsort.apply(x, checked("argsort", x, dim, descending), descending)
+    return Argsort.apply(input, checked("argsort", input, dim, descending), descending)
 
 
 @method
-def topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesIndices:
+def topk(
+    input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> ValuesIndices:
     """(values, indices) of the k largest (or smallest) along `dim`, in order if `sorted`.
 
     Of equal ones those are taken that PyTorch takes, which are not the first (unstable_order.py).
     Raises: RuntimeError if there are not k of them, and for bool.
     """
-    dim = checked("topk", x, dim, largest)
+    dim = checked("topk", input, dim, largest)
     require_bool("topk", sorted, "sorted")
     k = integer(k)
-    size = x.shape[dim] if x.ndim else 1
+    size = input.shape[dim] if input.ndim else 1
     if not 0 <= k <= size:
         raise RuntimeError(
-            f"topk(): selected index k out of range: k = {k}, but x of shape {tuple(x.shape)} has "
-            f"{size} elements along dimension {dim}."
+            f"topk(): selected index k out of range: k = {k}, but input of shape "
+            f"{tuple(input.shape)} has {size} elements along dimension {dim}."
         )
-    if x.dtype.kind == "b":
+    if input.dtype.kind == "b":
         raise RuntimeError("topk does not support bool. Convert first: x.to(uint8).")
-    return ValuesIndices(*TopK.apply(x, k, dim, largest, sorted))
+    return ValuesIndices(*TopK.apply(input, k, dim, largest, sorted))
 
 
 def integer(k: Any) -> int:

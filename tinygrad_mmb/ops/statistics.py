@@ -168,7 +168,7 @@ def gradient_of_variance(g: Any, x: Any, dims: Dims, correction: float) -> Any:
 
 @method
 def var(
-    x: X,
+    input: X,
     dim: Any = ...,
     unbiased: Any = ...,
     keepdim: bool = False,
@@ -179,13 +179,13 @@ def var(
 
     Raises: RuntimeError for integers and bools.
     """
-    dims, correction = checked_arguments("var", x, dim, unbiased, keepdim, correction)
-    return Var.apply(x, dims, correction, keepdim)
+    dims, correction = checked_arguments("var", input, dim, unbiased, keepdim, correction)
+    return Var.apply(input, dims, correction, keepdim)
 
 
 @method
 def std(
-    x: X,
+    input: X,
     dim: Any = ...,
     unbiased: Any = ...,
     keepdim: bool = False,
@@ -196,8 +196,8 @@ def std(
 
     Raises: RuntimeError for integers and bools.
     """
-    dims, correction = checked_arguments("std", x, dim, unbiased, keepdim, correction)
-    return Std.apply(x, dims, correction, keepdim)
+    dims, correction = checked_arguments("std", input, dim, unbiased, keepdim, correction)
+    return Std.apply(input, dims, correction, keepdim)
 
 
 def checked_arguments(
@@ -240,37 +240,37 @@ def checked_arguments(
 
 @method
 def norm(
-    x: X, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: DType | None = None
+    input: X, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: DType | None = None
 ) -> X:
     """(Σ |x|ᵖ)^(1/p) over `dim` or all; "fro" (Frobenius) is p = 2.
 
     Raises: RuntimeError for dtypes that are not floating point, for a narrower `dtype` than
-    that of x, and for the largest or smallest of nothing.
+    that of input, and for the largest or smallest of nothing.
     """
-    require_tensor("norm", x)
+    require_tensor("norm", input)
     require_bool("norm", keepdim)
     power = order_of_norm(p, dim)
-    found = x.dtype if dtype is None else as_dtype(dtype)
-    for what, d in (("x is", x.dtype), ("dtype asks for", found)):
+    found = input.dtype if dtype is None else as_dtype(dtype)
+    for what, d in (("x is", input.dtype), ("dtype asks for", found)):
         if d.kind != "f":
             raise RuntimeError(
                 f"norm: {what} {d}, but a norm is a floating-point number. Convert: x.float()."
             )
-    if found.itemsize < x.dtype.itemsize:
+    if found.itemsize < input.dtype.itemsize:
         raise RuntimeError(
-            f"norm: dtype={found} is narrower than x, which is {x.dtype}. Convert the result."
+            f"norm: dtype={found} is narrower than x, which is {input.dtype}. Convert the result."
         )
-    if found != x.dtype:
-        x = ops.to(x, found)
-    dims = dims_of(dim, x.ndim)
+    if found != input.dtype:
+        input = ops.to(input, found)
+    dims = dims_of(dim, input.ndim)
     ordered = power < 0 or power == math.inf
-    sizes = x.shape if dims is None else [x.shape[d] for d in dims]
+    sizes = input.shape if dims is None else [input.shape[d] for d in dims]
     if ordered and 0 in sizes:
         raise RuntimeError(
             f"norm: p = {power} of an empty dimension does not exist (x has shape "
-            f"{tuple(x.shape)}, dim is {dim}): nothing is the largest or smallest of nothing."
+            f"{tuple(input.shape)}, dim is {dim}): nothing is the largest or smallest of nothing."
         )
-    return Norm.apply(x, power, dims, keepdim)
+    return Norm.apply(input, power, dims, keepdim)
 
 
 def order_of_norm(p: Any, dim: Any) -> float:

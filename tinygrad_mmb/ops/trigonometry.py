@@ -145,39 +145,39 @@ class Atan2(Binary):
 
 
 @method(inplace=True)
-def sin(x: X) -> X:
+def sin(input: X) -> X:
     """Sine of each element, an angle in radians."""
-    return Sin.apply(x)
+    return Sin.apply(input)
 
 
 @method(inplace=True)
-def cos(x: X) -> X:
+def cos(input: X) -> X:
     """Cosine of each element, an angle in radians."""
-    return Cos.apply(x)
+    return Cos.apply(input)
 
 
 @method(inplace=True)
-def tan(x: X) -> X:
+def tan(input: X) -> X:
     """Tangent of each element, an angle in radians."""
-    return Tan.apply(x)
+    return Tan.apply(input)
 
 
 @method(inplace=True)
-def sinh(x: X) -> X:
+def sinh(input: X) -> X:
     """Hyperbolic sine of each element."""
-    return Sinh.apply(x)
+    return Sinh.apply(input)
 
 
 @method(inplace=True)
-def cosh(x: X) -> X:
+def cosh(input: X) -> X:
     """Hyperbolic cosine of each element."""
-    return Cosh.apply(x)
+    return Cosh.apply(input)
 
 
 @method(inplace=True)
-def tanh(x: X) -> X:
+def tanh(input: X) -> X:
     """Hyperbolic tangent of each element."""
-    return Tanh.apply(x)
+    return Tanh.apply(input)
 
 
 @method(inplace=True)

@@ -217,12 +217,12 @@ class DiagonalOnly(Function):
 
 
 @method
-def reshape(x: X, shape: Any, *more: Any) -> X:
+def reshape(input: X, shape: Any, *more: Any) -> X:
     """The same elements in another shape; one size may be -1. A view where possible, else a copy.
 
     Raises: RuntimeError if the number of elements differs.
     """
-    return Reshape.apply(x, known_shape(sizes_of((shape, *more)), x))
+    return Reshape.apply(input, known_shape(sizes_of((shape, *more)), input))
 
 
 @method
@@ -256,91 +256,95 @@ def view_as(x: X, other: Any) -> X:
 
 
 @method
-def flatten(x: X, start_dim: int = 0, end_dim: int = -1) -> X:
+def flatten(input: X, start_dim: int = 0, end_dim: int = -1) -> X:
     """Dimensions start_dim..end_dim made one."""
-    a: int = dim_of(start_dim, x.ndim)
-    b: int = dim_of(end_dim, x.ndim)
+    a: int = dim_of(start_dim, input.ndim)
+    b: int = dim_of(end_dim, input.ndim)
     if a > b:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
-    if x.ndim and a == b:
-        return x
-    return Reshape.apply(x, (*x.shape[:a], math.prod(x.shape[a : b + 1]), *x.shape[b + 1 :]))
+    if input.ndim and a == b:
+        return input
+    return Reshape.apply(
+        input, (*input.shape[:a], math.prod(input.shape[a : b + 1]), *input.shape[b + 1 :])
+    )
 
 
 @method
-def unsqueeze(x: X, dim: int) -> X:
+def unsqueeze(input: X, dim: int) -> X:
     """A new dimension of size 1 at `dim`."""
-    dim = dim_of(dim, x.ndim + 1)
-    return Reshape.apply(x, (*x.shape[:dim], 1, *x.shape[dim:]))
+    dim = dim_of(dim, input.ndim + 1)
+    return Reshape.apply(input, (*input.shape[:dim], 1, *input.shape[dim:]))
 
 
 @method
-def squeeze(x: X, dim: Any = None) -> X:
+def squeeze(input: X, dim: Any = None) -> X:
     """Without its dimensions of size 1: all of them, or those in `dim`."""
     if dim is None:
-        return Reshape.apply(x, tuple([n for n in x.shape if n != 1]))
-    dims = [dim_of(d, x.ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+        return Reshape.apply(input, tuple([n for n in input.shape if n != 1]))
+    dims = [dim_of(d, input.ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
     if len(set(dims)) < len(dims):
         raise RuntimeError(f"squeeze: a dim appears twice in {dim}")
-    kept = tuple([n for i, n in enumerate(x.shape) if n != 1 or i not in dims])
-    return Reshape.apply(x, kept)
+    kept = tuple([n for i, n in enumerate(input.shape) if n != 1 or i not in dims])
+    return Reshape.apply(input, kept)
 
 
 @method
-def permute(x: X, dims: Any, *more: Any) -> X:
+def permute(input: X, dims: Any, *more: Any) -> X:
     """Dimensions in the given order."""
     order = sizes_of((dims, *more), "dims")
-    checked = tuple([dim_of(d, x.ndim) for d in order])
-    if len(checked) != x.ndim:
+    checked = tuple([dim_of(d, input.ndim) for d in order])
+    if len(checked) != input.ndim:
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the "
-            f"length of the desired ordering of dimensions i.e. input.dim() = {x.ndim} is not "
+            f"length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not "
             f"equal to len(dims) = {len(checked)}"
         )
     if len(set(checked)) < len(checked):
         raise RuntimeError(f"permute(): duplicate dims are not allowed, but got {order}")
-    return Permute.apply(x, checked)
+    return Permute.apply(input, checked)
 
 
 @method
-def transpose(x: X, dim0: int, dim1: int) -> X:
+def transpose(input: X, dim0: int, dim1: int) -> X:
     """Two dimensions exchanged."""
-    dims = list(range(x.ndim))
-    a, b = dim_of(dim0, x.ndim), dim_of(dim1, x.ndim)
+    dims = list(range(input.ndim))
+    a, b = dim_of(dim0, input.ndim), dim_of(dim1, input.ndim)
     if dims:
         dims[a], dims[b] = b, a
-    return Permute.apply(x, tuple(dims))
+    return Permute.apply(input, tuple(dims))
 
 
 @method
-def t(x: X) -> X:
+def t(input: X) -> X:
     """The transpose of a matrix; vectors and numbers as they are.
 
     Raises: RuntimeError for more than two dimensions.
     """
-    if x.ndim > 2:
+    if input.ndim > 2:
         raise RuntimeError(
-            f"t() expects a tensor with <= 2 dimensions, but self is {x.ndim}D. Use "
+            f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D. Use "
             "transpose(dim0, dim1), or mT for a batch of matrices."
         )
-    return Permute.apply(x, tuple(range(x.ndim))[::-1])
+    return Permute.apply(input, tuple(range(input.ndim))[::-1])
 
 
 @method
-def movedim(x: X, source: Any, destination: Any) -> X:
+def movedim(input: X, source: Any, destination: Any) -> X:
     """Dimensions `source` moved to the places `destination`; the others keep their order."""
     places = [s if isinstance(s, (tuple, list)) else (s,) for s in (source, destination)]
-    sources, targets = ([dim_of(d, x.ndim) for d in p] for p in places)
+    sources, targets = ([dim_of(d, input.ndim) for d in p] for p in places)
     if len(sources) != len(targets) or len(set(sources)) + len(set(targets)) != 2 * len(sources):
         raise RuntimeError(
             "movedim: source and destination must name as many dimensions, each once, but got "
             f"{source} and {destination}"
         )
-    if not x.ndim:
-        return Permute.apply(x, ())
-    rest = iter([d for d in range(x.ndim) if d not in sources])
+    if not input.ndim:
+        return Permute.apply(input, ())
+    rest = iter([d for d in range(input.ndim) if d not in sources])
     moved = dict(zip(targets, sources, strict=True))
-    return Permute.apply(x, tuple([moved[d] if d in moved else next(rest) for d in range(x.ndim)]))
+    return Permute.apply(
+        input, tuple([moved[d] if d in moved else next(rest) for d in range(input.ndim)])
+    )
 
 
 @method
@@ -373,9 +377,9 @@ def expand(x: X, size: Any, *more: Any) -> X:
 
 
 @method
-def broadcast_to(x: X, size: Any) -> X:
-    """x.expand(size)."""
-    return expand(x, size)
+def broadcast_to(input: X, size: Any) -> X:
+    """input.expand(size)."""
+    return expand(input, size)
 
 
 @method
@@ -390,9 +394,9 @@ def expand_to(x: X, shape: tuple[int, ...]) -> X:
 
 
 @method
-def diagonal(x: X, offset: int = 0, dim1: int = 0, dim2: int = 1) -> X:
+def diagonal(input: X, offset: int = 0, dim1: int = 0, dim2: int = 1) -> X:
     """The diagonal of dimensions dim1 and dim2, as a new last dimension."""
-    a, b = dim_of(dim1, x.ndim), dim_of(dim2, x.ndim)
+    a, b = dim_of(dim1, input.ndim), dim_of(dim2, input.ndim)
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return Diagonal.apply(x, operator.index(offset), a, b)
+    return Diagonal.apply(input, operator.index(offset), a, b)
