@@ -17,6 +17,7 @@ from tinygrad_mmb.backend import (
     DType,
     as_array,
     bool_,
+    cast_in_layout,
     float16,
     float32,
     float64,
@@ -132,7 +133,7 @@ def branches(operands: list[Any]) -> list[Any]:
     if hasattr(a, "dtype") or hasattr(b, "dtype"):
         return [condition, *meet([a, b])]
     dtype = result_type([a, b])
-    return [condition, as_array(a, dtype), as_array(b, dtype)]
+    return [condition, cast(a, dtype), cast(b, dtype)]
 
 
 def agree(a: Any, b: Any) -> bool:
@@ -182,7 +183,7 @@ def refuse_numbers(name: str, *operands: Any) -> None:
 def cast(x: Any, dtype: DType) -> Any:
     """An array in this dtype; a number as a Python number of its kind and range."""
     if is_array(x):
-        return as_array(x, dtype)
+        return x if x.dtype == dtype else cast_in_layout(x, dtype)
     value = number(x)
     if dtype.kind == "f":
         return float(value)

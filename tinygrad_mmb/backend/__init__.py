@@ -32,6 +32,7 @@ from tinygrad_mmb.backend.device import (
     refuse_mixed_devices,
     to_device,
 )
+from tinygrad_mmb.backend.layout import cast_in_layout, empty_in_layout_of
 
 __all__ = [
     "Array",
@@ -40,9 +41,11 @@ __all__ = [
     "as_device",
     "as_dtype",
     "bool_",
+    "cast_in_layout",
     "cpu",
     "device",
     "device_of",
+    "empty_in_layout_of",
     "expanded",
     "float16",
     "float32",

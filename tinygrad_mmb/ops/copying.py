@@ -9,36 +9,9 @@ from tinygrad_mmb import backend, ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
-from tinygrad_mmb.backend import Array, DType, namespace
+from tinygrad_mmb.backend import Array, DType, cast_in_layout, empty_in_layout_of, namespace
 
 __all__ = ["alias", "clone", "contiguous", "sum_to", "to", "to_device", "zeros_of"]
-
-
-def empty_in_layout_of(x: Array, dtype: DType | None = None) -> Array:
-    """New memory without gaps for the shape of x, its dimensions in the same order as in x.
-
-    PyTorch's rule, which decides whether a later reshape is a view: larger strides outside; a
-    stride of 0 (after expand) tells nothing, so that dimension stays where it stands.
-    """
-    xp = namespace(x)
-    dtype = x.dtype if dtype is None else dtype
-    if x.flags.c_contiguous:
-        return xp.empty(x.shape, dtype)
-    order = list(range(x.ndim))[::-1]  # innermost first
-    for i in range(1, x.ndim):
-        inner = i
-        for outer in range(i - 1, -1, -1):
-            a, b = order[outer], order[inner]  # a is further inside
-            s, t = x.strides[a], x.strides[b]
-            if s == 0 or t == 0 or (s == t and x.shape[a] <= x.shape[b]):
-                continue  # tells nothing
-            if s < t:
-                break
-            order[outer], order[inner] = b, a
-            inner = outer
-    dims = order[::-1]
-    memory = xp.empty([x.shape[d] for d in dims], dtype)
-    return memory.transpose([dims.index(d) for d in range(x.ndim)])
 
 
 class SumTo(Function):
@@ -69,11 +42,7 @@ class To(Function):
 
     @staticmethod
     def forward(x: Array, dtype: DType) -> Array:
-        if x.flags.c_contiguous:
-            return x.astype(dtype)
-        y = empty_in_layout_of(x, dtype)
-        y[...] = x
-        return y
+        return cast_in_layout(x, dtype)
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:

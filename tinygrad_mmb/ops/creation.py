@@ -8,8 +8,7 @@ from typing import Any
 
 from tinygrad_mmb import backend
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
-from tinygrad_mmb.backend import Array, DType, as_array, is_array, namespace
-from tinygrad_mmb.ops.copying import empty_in_layout_of
+from tinygrad_mmb.backend import Array, DType, as_array, empty_in_layout_of, is_array, namespace
 from tinygrad_mmb.ops.views import sizes_of
 
 __all__ = [

@@ -10,7 +10,7 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.half_precision import widened
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
-from tinygrad_mmb.backend import Array, float64, namespace
+from tinygrad_mmb.backend import Array, cast_in_layout, float64, namespace
 from tinygrad_mmb.ops.elementwise import Elementwise
 
 __all__ = ["erf", "expm1", "log", "log1p", "log2", "sigmoid"]
@@ -111,7 +111,7 @@ class Erf(Elementwise):
     @staticmethod
     def forward(x: Array) -> Array:
         xp = namespace(x)
-        wide = x.astype(float64)
+        wide = cast_in_layout(x, float64)
         size = xp.minimum(xp.abs(wide), 6.0)  # beyond, erf is 1 to the last bit
         square = wide * wide
         near = wide * ratio(NEAR_TOP, NEAR_BOTTOM, xp.minimum(square, 0.25))

@@ -44,7 +44,7 @@ class Pow(Binary):
         (a, b, y), (need_a, need_b) = ctx.saved_tensors, ctx.needs_input_grad
         ga = gb = None
         if need_a and hasattr(b, "dtype"):
-            ga = ops.where(b == 0, 0.0, g * (b * ops.pow(a, b - 1)))
+            ga = ops.where(b == 0, 0.0, g * (b * ops.pow(a, ops.sub(b, 1))))
         elif need_a:
             ga = ops.selection.flat(g) if b == 0 and b is not False else g * (b * ops.pow(a, b - 1))
         if need_b and hasattr(a, "dtype"):

@@ -11,8 +11,8 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
-from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.ops.copying import Clone, empty_in_layout_of
+from tinygrad_mmb.backend import Array, empty_in_layout_of, namespace
+from tinygrad_mmb.ops.copying import Clone
 from tinygrad_mmb.ops.views import dim_of, sizes_of
 
 __all__ = ["diag", "flip", "repeat", "roll", "tile", "tril", "triu"]

@@ -8,8 +8,7 @@ from typing import Any
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.views import Step, replay
-from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.ops.copying import empty_in_layout_of
+from tinygrad_mmb.backend import Array, empty_in_layout_of, namespace
 
 __all__ = ["LaidOut", "Overwrite", "Replaced"]
 
