@@ -14,6 +14,7 @@ from tinygrad_mmb.autograd.promotion import refuse_shapes
 from tinygrad_mmb.autograd.storage import clock
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import Array, as_array, refuse_mixed_devices
+from tinygrad_mmb.backend.layout import in_rows, led_by_operands
 from tinygrad_mmb.kernels.registry import Kernel, WithExtras, select
 
 
@@ -144,6 +145,7 @@ class Function:
     promotion: ClassVar[Callable[[list[Any]], list[Any]] | None] = None  # how mixed dtypes meet
     view: ClassVar[bool] = False  # the outputs may share memory with the first input
     contiguous: ClassVar[bool] = False  # as in PyTorch, results lie in rows whatever the inputs do
+    broadcasts: ClassVar[bool] = False  # the result lies in memory as the first operand does
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -205,7 +207,9 @@ class Function:
             if not y.ndim:
                 outputs[k] = as_array(y)  # NumPy makes scalars of 0-d results
         if cls.contiguous:
-            outputs = [y if y.flags.c_contiguous else y.copy(order="C") for y in outputs]
+            outputs = [in_rows(y) for y in outputs]
+        elif cls.broadcasts and outputs[0].ndim > 1:
+            outputs = [led_by_operands(outputs[0], arrays)]
         if not lifted:  # arrays in, arrays out: nothing to record
             return tuple(outputs) if many else outputs[0]
 

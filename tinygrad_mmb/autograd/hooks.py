@@ -120,8 +120,8 @@ def retain_grad(t: Tensor) -> None:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if t._grad_fn is None or t._retains_grad:
         return
-    t._retains_grad = True
     node, k = t.edge
+    t._retains_grad = True
     if node.hooks is None:
         node.hooks = Hooks()
     node.hooks.keep(k, t)

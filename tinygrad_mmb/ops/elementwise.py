@@ -37,6 +37,7 @@ class Binary(Function):
     """Two operands, broadcast against each other."""
 
     promotion = promotion.common
+    broadcasts = True
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
