@@ -83,6 +83,7 @@ from tinygrad_mmb.autograd import (
     no_grad as no_grad,
     set_grad_enabled as set_grad_enabled,
 )
+from tinygrad_mmb.autograd.documentation import document_methods as _document_methods
 from tinygrad_mmb.autograd.interchange import from_dlpack as from_dlpack
 from tinygrad_mmb.autograd.printing import set_printoptions as set_printoptions
 from tinygrad_mmb.autograd.tensor import Tensor as Tensor
@@ -115,9 +116,12 @@ from tinygrad_mmb.configuration import show_config as show_config
 from tinygrad_mmb.kernels.registry import use_kernels as use_kernels
 from tinygrad_mmb import nn as nn
 from tinygrad_mmb import optim as optim
+from tinygrad_mmb import serialization as serialization
 from tinygrad_mmb import utils as utils
 
 __version__ = "0.1.0"
+
+_document_methods()
 
 # PyTorch computes 1 / 0 = inf without a word, and so do we: NumPy's warnings about it are silenced
 # for our own modules, and only for them.
