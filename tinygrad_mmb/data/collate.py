@@ -22,6 +22,12 @@ def default_collate(batch: Sequence[Any]) -> Any:
     """
     first = batch[0]
     if isinstance(first, Tensor):
+        if any(getattr(x, "shape", None) != first.shape for x in batch):
+            raise RuntimeError(
+                "default_collate: stack expects each tensor to be equal size, but the samples of "
+                f"this batch have {[getattr(x, 'shape', x) for x in batch]}. Crop or pad them in "
+                "the data set, or write a collate_fn."
+            )
         return ops.stack(list(batch), 0)
     if isinstance(first, np.ndarray):
         if first.dtype.kind in "SaUO":

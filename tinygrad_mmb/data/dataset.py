@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_mmb.autograd.tensor import Tensor
-from tinygrad_mmb.data.samplers import fresh_seed, rng_for
+from tinygrad_mmb.data.samplers import fresh_seed, rng_for, size_of
 from tinygrad_mmb.ops.random import Generator
 
 
@@ -34,16 +34,23 @@ class Dataset:
 class TensorDataset(Dataset):
     """Tensors of one length: sample i is the tuple of their rows i.
 
-    Raises: AssertionError if the first sizes differ, as in PyTorch.
+    Raises: AssertionError if the first sizes differ, as in PyTorch; TypeError for other things.
     """
 
     tensors: tuple[Tensor, ...]
 
     def __init__(self, *tensors: Tensor) -> None:
+        for i, t in enumerate(tensors):
+            if not isinstance(t, Tensor):
+                raise TypeError(
+                    f"TensorDataset: argument {i} should be a Tensor, but got {type(t).__name__}. "
+                    "Make it one: tensor(data), or from_numpy(array)."
+                )
         if any(t.shape[0] != tensors[0].shape[0] for t in tensors):
             raise AssertionError(
                 "Size mismatch between tensors: TensorDataset got first sizes "
-                f"{[t.shape[0] for t in tensors]}, but all need the same number of rows"
+                f"{[t.shape[0] for t in tensors]}, but all need the same number of rows: "
+                "row i of each belongs to sample i"
             )
         self.tensors = tensors
 
@@ -112,7 +119,7 @@ def random_split(
 
     Raises: ValueError if the lengths do not add up to the data set, or a fraction is not in [0, 1].
     """
-    n = len(dataset)
+    n = size_of(dataset)
     sizes = sizes_of(n, lengths)
     order = rng_for(fresh_seed(generator)).permutation(n).tolist()
     ends = accumulate(sizes)
@@ -125,7 +132,8 @@ def sizes_of(n: int, lengths: Sequence[int | float]) -> list[int]:
         if sum(lengths) != n:
             raise ValueError(
                 "Sum of input lengths does not equal the length of the input dataset! "
-                f"{' + '.join(str(k) for k in lengths)} is not {n}, nor 1 for fractions"
+                f"{' + '.join(str(k) for k in lengths)} is not {n}, nor 1 for fractions. Lengths "
+                "are counts of samples or parts of 1."
             )
         return [int(k) for k in lengths]
     for i, fraction in enumerate(lengths):

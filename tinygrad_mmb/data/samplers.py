@@ -21,6 +21,19 @@ def rng_for(seed: int, epoch: int = 0) -> np.random.Generator:
     return np.random.default_rng([seed, epoch])
 
 
+def size_of(data_source: Any) -> int:
+    """How many samples there are.   Raises: TypeError for a data set that does not say it."""
+    try:
+        return len(data_source)
+    except TypeError as error:
+        kind = type(data_source).__name__
+        if hasattr(type(data_source), "__len__"):
+            raise
+        raise TypeError(
+            f"{error}. Write __len__(self) in {kind}: it returns the number of samples."
+        ) from None
+
+
 class Sampler:
     """Numbers of samples, one by one. A subclass writes `__iter__`, and `__len__` if it can."""
 
@@ -35,10 +48,10 @@ class SequentialSampler(Sampler):
         self.data_source = data_source
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(len(self.data_source)))
+        return iter(range(size_of(self.data_source)))
 
     def __len__(self) -> int:
-        return len(self.data_source)
+        return size_of(self.data_source)
 
 
 class EpochSampler(Sampler):
@@ -92,13 +105,14 @@ class RandomSampler(EpochSampler):
             raise ValueError(
                 "num_samples should be a positive integer value, but got "
                 f"num_samples={self.num_samples}"
+                + (". The data set is empty." if self.num_samples == 0 else "")
             )
         super().__init__(generator)
 
     @property
     def num_samples(self) -> int:
         """How many numbers come in one pass."""
-        return len(self.data_source) if self._num_samples is None else self._num_samples
+        return size_of(self.data_source) if self._num_samples is None else self._num_samples
 
     def order(self, rng: np.random.Generator) -> list[int]:
         n, k = len(self.data_source), self.num_samples

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.nn.linear import Linear
-from tinygrad_mmb.nn.module import Module, indented
+from tinygrad_mmb.nn.module import Module, indented, no_module
 from tinygrad_mmb.nn.parameter import Parameter
 
 
@@ -47,6 +47,8 @@ class Sequential(Module):
     def __init__(self, *args: Any) -> None:
         named = args[0].items() if len(args) == 1 and isinstance(args[0], dict) else enumerate(args)
         for name, module in named:
+            if not isinstance(module, Module) and module is not None:
+                raise TypeError(f"Sequential, argument {name}: {no_module(module)}")
             self.add_module(str(name), module)
 
     def forward(self, input: Any) -> Any:

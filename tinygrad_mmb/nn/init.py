@@ -202,6 +202,16 @@ def uniform(shape: tuple[int, ...], low: float, high: float, dtype: DType | None
 
 def blank(shape: tuple[int, ...], dtype: DType | None = None) -> Tensor:
     """Memory to be filled."""
+    for size in shape:
+        if not hasattr(size, "__index__"):
+            raise TypeError(
+                f"sizes must be integers, but got {size!r} in {tuple(shape)}. Divide with //."
+            )
+        if size < 0:
+            raise RuntimeError(
+                f"Trying to create tensor with negative dimension {size}: {list(shape)}. Sizes "
+                "are 0 or more."
+            )
     return Tensor(namespace().empty(shape, dtype or get_default_dtype()))
 
 

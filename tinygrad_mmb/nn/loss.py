@@ -22,6 +22,12 @@ class Loss(Module):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
+        if isinstance(size_average, Tensor) or isinstance(reduce, Tensor):
+            name = type(self).__name__
+            raise RuntimeError(
+                f"{name}(...) takes options, and got Tensors. Make the loss first, then call it: "
+                f"nn.{name}()(input, target), or use the function in nn.functional"
+            )
         if size_average is not None or reduce is not None:
             reduction = reduction_of(size_average, reduce, reduction)
         self.reduction = reduction

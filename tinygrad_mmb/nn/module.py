@@ -157,7 +157,7 @@ class Module(ForwardHooks):
     def add_module(self, name: str, module: Module | None) -> None:
         """As self.name = module, with the name checked."""
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+            raise TypeError(no_module(module))
         self._check_name(name, "module")
         setattr(self, name, module)
 
@@ -345,6 +345,18 @@ class Module(ForwardHooks):
         if not inside and len(lines) <= 1:
             return f"{self._get_name()}({extra})"
         return f"{self._get_name()}(\n  " + "\n  ".join([*lines, *inside]) + "\n)"
+
+
+def no_module(value: Any) -> str:
+    """What to say of a value where a Module belongs."""
+    text = f"{type(value).__name__} is not a Module subclass"
+    if isinstance(value, type) and issubclass(value, Module):
+        return f"{text}. {value.__name__} is a class: write {value.__name__}(...), with brackets"
+    if isinstance(value, (list, tuple)):
+        return f"{text}. Unpack it with a star: nn.Sequential(*layers)"
+    if callable(value):
+        return f"{text}. A function has no parameters: call it in forward(), or take its module"
+    return text
 
 
 def indented(text: str) -> str:

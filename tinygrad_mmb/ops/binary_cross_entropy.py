@@ -107,11 +107,17 @@ def binary_cross_entropy(
     reduction = reduction_of(size_average, reduce, reduction)
     where = f"binary_cross_entropy of input {tuple(input.shape)} and target {tuple(target.shape)}"
     if tuple(input.shape) != tuple(target.shape):
-        raise ValueError(f"{where}: the shapes must be the same. Reshape one of them")
+        raise ValueError(
+            f"{where}: the shapes must be the same. Reshape one of them: "
+            "x.squeeze(1) or t.unsqueeze(1)"
+        )
     check_broadcast(where, weight, input)
     refuse_integers(where, input)
     if target.dtype != input.dtype:
-        raise RuntimeError(f"{where}: found dtype {target.dtype} but expected {input.dtype}")
+        raise RuntimeError(
+            f"{where}: found dtype {target.dtype} but expected {input.dtype}. "
+            f"Convert it: target.to({input.dtype})"
+        )
     if getattr(weight, "requires_grad", False):
         raise NotImplementedError(
             f"{where}: not differentiable with respect to weight; detach() it"
@@ -151,7 +157,8 @@ def binary_cross_entropy_with_logits(
     refuse_integers(where, input)
     if target.dtype.kind != "f":
         raise RuntimeError(
-            f"{where}: expected a floating target, but got {target.dtype}; t.float()"
+            f"{where}: expected a floating target, but got {target.dtype}. "
+            "Convert it: target.float()"
         )
     for name, value in (("weight", weight), ("pos_weight", pos_weight)):
         check_broadcast(where, value, input)

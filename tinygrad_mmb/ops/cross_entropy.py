@@ -88,13 +88,15 @@ def cross_entropy(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     where = f"cross_entropy of logits {tuple(input.shape)} and target {tuple(target.shape)}"
+    where += order_of(input, target)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"{where}: label_smoothing must be in [0, 1], but got {label_smoothing}")
     if tuple(input.shape) == tuple(target.shape):
         if target.dtype.kind != "f":
             raise RuntimeError(
                 f"{where}: a target in the shape of the logits means class probabilities, of a "
-                f"floating dtype, but got {target.dtype}. Classes have no dimension C"
+                f"floating dtype, but got {target.dtype}. Classes have no dimension C: "
+                "target.argmax(dim=1), or target.float()"
             )
         if ignore_index >= 0:
             raise RuntimeError(f"{where}: ignore_index is not supported for class probabilities")
@@ -161,6 +163,7 @@ def nll_loss(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     where = f"nll_loss of input {tuple(input.shape)} and target {tuple(target.shape)}"
+    where += order_of(input, target)
     return of_classes(where, input, target, weight, ignore_index, reduction, logits=False)
 
 
@@ -256,6 +259,13 @@ def pick(x: Any, t: Any) -> Any:
     return ops.squeeze(ops.gather(x, 1, ops.unsqueeze(t, 1)), 1)
 
 
+def order_of(input: Any, target: Any) -> str:
+    """A guess for error messages: integers as input and floats as target were swapped."""
+    if input.dtype.kind != "f" and target.dtype.kind == "f":
+        return " (swapped? The order is input, target)"
+    return ""
+
+
 def check_classes(where: str, x: Any, target: Any) -> None:
     """Raise what PyTorch raises where a target of classes does not fit."""
     if not x.ndim:
@@ -277,8 +287,8 @@ def check_classes(where: str, x: Any, target: Any) -> None:
     fits = tuple(target.shape) == expected if x.ndim > 1 else tuple(target.shape) in ((), (1,))
     if not fits:
         raise RuntimeError(
-            f"{where}: expected target of shape {expected if x.ndim > 1 else ()} with classes, or "
-            f"{tuple(x.shape)} with probabilities"
+            f"{where}: expected target of shape {expected if x.ndim > 1 else ()} with classes"
+            + (f", or {tuple(x.shape)} with probabilities" if where.startswith("cross") else "")
         )
     if x.ndim > 2 and target.dtype == backend.uint8:
         raise RuntimeError(f"{where}: expected target dtype int64, but got uint8: target.long()")

@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_mmb.autograd.tensor import wrap
 from tinygrad_mmb.backend import Array, namespace
 from tinygrad_mmb.optim.optimizer import Group, Optimizer, State, zero_steps
-from tinygrad_mmb.optim.options import check_fused, check_learning_rate, refuse
+from tinygrad_mmb.optim.options import check_fused, check_learning_rate, invalid, refuse
 
 
 class Adagrad(Optimizer):
@@ -48,17 +48,15 @@ class Adagrad(Optimizer):
     ) -> None:
         check_learning_rate(lr)
         if not lr >= 0.0:
-            raise ValueError(f"Invalid learning rate: {lr}")
+            raise invalid("learning rate", lr)
         if not lr_decay >= 0.0:
-            raise ValueError(f"Invalid lr_decay value: {lr_decay}")
+            raise invalid("lr_decay value", lr_decay)
         if not weight_decay >= 0.0:
-            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+            raise invalid("weight_decay value", weight_decay)
         if not initial_accumulator_value >= 0.0:
-            raise ValueError(
-                f"Invalid initial_accumulator_value value: {initial_accumulator_value}"
-            )
+            raise invalid("initial_accumulator_value value", initial_accumulator_value)
         if not eps >= 0.0:
-            raise ValueError(f"Invalid epsilon value: {eps}")
+            raise invalid("epsilon value", eps)
         defaults = {
             "lr": lr,
             "lr_decay": lr_decay,

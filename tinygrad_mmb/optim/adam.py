@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.backend import Array, namespace
 from tinygrad_mmb.optim.optimizer import Group, Optimizer, State
-from tinygrad_mmb.optim.options import check_fused, check_learning_rate, number, refuse
+from tinygrad_mmb.optim.options import check_fused, check_learning_rate, invalid, number, refuse
 
 
 class Adam(Optimizer):
@@ -59,6 +59,8 @@ class Adam(Optimizer):
         decoupled_weight_decay: bool = False,
         eps_mode: str = "outside",
     ) -> None:
+        if isinstance(betas, (int, float)):
+            raise TypeError(f"betas should be two numbers, as in (0.9, 0.999), but got {betas}")
         tensors = (*betas[:2], lr)
         if foreach and not capturable and any(isinstance(value, Tensor) for value in tensors):
             raise ValueError(
@@ -66,12 +68,12 @@ class Adam(Optimizer):
             )
         check_learning_rate(lr)
         if not lr >= 0.0:
-            raise ValueError(f"Invalid learning rate: {lr}")
+            raise invalid("learning rate", lr)
         if not eps >= 0.0:
-            raise ValueError(f"Invalid epsilon value: {eps}")
+            raise invalid("epsilon value", eps)
         check_betas(betas)
         if not weight_decay >= 0.0:
-            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+            raise invalid("weight_decay value", weight_decay)
         if eps_mode not in ("outside", "inside"):
             raise ValueError(f"eps_mode is {eps_mode!r}, but it should be 'outside' or 'inside'")
         defaults = {
@@ -145,7 +147,7 @@ def check_betas(betas: Any) -> None:
         if isinstance(betas[i], Tensor) and betas[i].array.size != 1:
             raise ValueError(f"Tensor betas[{i}] must be 1-element, but has {betas[i].shape}")
         if not 0.0 <= number(betas[i]) < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
+            raise invalid(f"beta parameter at index {i}", betas[i], "in [0, 1)")
     kinds = [type(beta) for beta in betas[:2]]
     if not all(issubclass(k, float) for k in kinds) and not all(
         issubclass(k, Tensor) for k in kinds

@@ -75,7 +75,7 @@ class Optimizer:
         self.param_groups: list[Group] = []
         self._post_hooks: list[PostHook] = []
         self._opt_called = False  # a schedule that steps before its optimizer warns
-        groups = list(params)
+        groups = listed(params)
         if not groups:
             raise ValueError(
                 "optimizer got an empty parameter list. Pass model.parameters(), and make sure "
@@ -185,6 +185,8 @@ class Optimizer:
         """Move more parameters from now on; options that the group does not name are `defaults`."""
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        if "params" not in param_group:
+            raise KeyError(f"params: a group needs its parameters, but has only {[*param_group]}")
         param_group["params"] = params = as_list(param_group["params"])
         named = [p for p in params if isinstance(p, tuple)]
         if named:
@@ -216,14 +218,17 @@ class Optimizer:
                 f"{'with' if named else 'without'} names to the optimizer"
             )
         if not set(self._parameters()).isdisjoint(params):
-            raise ValueError("some parameters appear in more than one parameter group")
+            raise ValueError(
+                "some parameters appear in more than one parameter group. Leave them out of one: "
+                "each parameter has one learning rate."
+            )
         self.param_groups.append(param_group)
 
     def _check(self, i: int, p: Any) -> None:
         if not isinstance(p, Tensor):
             raise TypeError(
                 f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__} "
-                f"(number {i})"
+                f"(number {i}). Pass model.parameters(), or a list of Tensors."
             )
         if p.grad_fn is not None and not p._retains_grad:
             raise ValueError(
@@ -270,6 +275,17 @@ class Optimizer:
             options = [f"    {k}: {group[k]}\n" for k in sorted(group) if k != "params"]
             text += f"\nParameter Group {i}\n{''.join(options)}"
         return f"{text})"
+
+
+def listed(params: Any) -> list[Any]:
+    """list(params), with a word for who passes the model or its method."""
+    try:
+        return list(params)
+    except TypeError:
+        raise TypeError(
+            "params argument given to the optimizer should be an iterable of Tensors or dicts, but "
+            f"got {type(params).__name__}. Pass model.parameters(), with its brackets."
+        ) from None
 
 
 def as_list(params: Any) -> list[Any]:

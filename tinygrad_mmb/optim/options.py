@@ -21,8 +21,15 @@ def number(option: Any) -> Any:
     return option.item() if hasattr(option, "item") else option
 
 
+def invalid(option: str, value: Any, expected: str = "0 or more") -> ValueError:
+    """What to raise for a value outside its range."""
+    return ValueError(f"Invalid {option}: {value}. It should be {expected}.")
+
+
 def check_learning_rate(lr: Any) -> None:
     """Raise unless `lr` is one number, or a Tensor that holds one."""
+    if lr is None or isinstance(lr, (str, list, tuple, dict)):
+        raise TypeError(f"lr should be a number, as in lr=1e-3, but got {lr!r}")
     if isinstance(lr, Tensor) and lr.array.size != 1:
         raise ValueError(f"Tensor lr must be 1-element, but it has shape {lr.shape}")
 

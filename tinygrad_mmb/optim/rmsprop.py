@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace
 from tinygrad_mmb.optim.optimizer import Group, Optimizer, State
-from tinygrad_mmb.optim.options import check_learning_rate, refuse
+from tinygrad_mmb.optim.options import check_learning_rate, invalid, refuse
 
 
 class RMSprop(Optimizer):
@@ -50,15 +50,15 @@ class RMSprop(Optimizer):
     ) -> None:
         check_learning_rate(lr)
         if not lr >= 0.0:
-            raise ValueError(f"Invalid learning rate: {lr}")
+            raise invalid("learning rate", lr)
         if not eps >= 0.0:
-            raise ValueError(f"Invalid epsilon value: {eps}")
+            raise invalid("epsilon value", eps)
         if not momentum >= 0.0:
-            raise ValueError(f"Invalid momentum value: {momentum}")
+            raise invalid("momentum value", momentum)
         if not weight_decay >= 0.0:
-            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+            raise invalid("weight_decay value", weight_decay)
         if not alpha >= 0.0:
-            raise ValueError(f"Invalid alpha value: {alpha}")
+            raise invalid("alpha value", alpha)
         defaults = {
             "lr": lr,
             "momentum": momentum,

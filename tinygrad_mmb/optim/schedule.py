@@ -101,7 +101,10 @@ class LRScheduler:
 def check_optimizer(optimizer: Any) -> Optimizer:
     """The optimizer itself; TypeError for anything else."""
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        raise TypeError(
+            f"{type(optimizer).__name__} is not an Optimizer. Pass the optimizer whose lr is to "
+            "follow the schedule."
+        )
     return optimizer
 
 

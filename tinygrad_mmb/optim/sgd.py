@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace
 from tinygrad_mmb.optim.optimizer import Optimizer, State
-from tinygrad_mmb.optim.options import check_fused, check_learning_rate, refuse
+from tinygrad_mmb.optim.options import check_fused, check_learning_rate, invalid, refuse
 
 FORMS = ("pytorch", "polyak", "ema", "velocity_ema")
 
@@ -61,13 +61,16 @@ class SGD(Optimizer):
     ) -> None:
         check_learning_rate(lr)
         if lr < 0.0:
-            raise ValueError(f"Invalid learning rate: {lr}")
+            raise invalid("learning rate", lr)
         if momentum < 0.0:
-            raise ValueError(f"Invalid momentum value: {momentum}")
+            raise invalid("momentum value", momentum)
         if weight_decay < 0.0:
-            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+            raise invalid("weight_decay value", weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+            raise ValueError(
+                "Nesterov momentum requires a momentum and zero dampening, but "
+                f"momentum={momentum} and dampening={dampening}. Try momentum=0.9, dampening=0."
+            )
         if momentum_form not in FORMS:
             raise ValueError(f"momentum_form is {momentum_form!r}, but it should be one of {FORMS}")
         if momentum_form != "pytorch" and (nesterov or dampening != 0):
