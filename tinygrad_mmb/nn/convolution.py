@@ -123,6 +123,7 @@ class Conv2d(Module):
             rng.standard_normal((n, 2, 4, 5)),
         )
         yield cls(1, 2, 3), rng.standard_normal((1, 4, 5))  # one image
-        for mode, padding in zip(MODES[1:], (1, "valid", "same"), strict=True):
+        paddings: tuple[Any, ...] = (1, "valid", "same")
+        for mode, padding in zip(MODES[1:], paddings, strict=True):
             layer = cls(1, 2, 2, padding=padding, padding_mode=mode)
             yield layer, rng.standard_normal((n, 1, 4, 4))
