@@ -51,11 +51,11 @@ class Cumsum(Function):
 def cumsum(input: X, dim: int, *, dtype: DType | None = None) -> X:
     """yᵢ = Σⱼ≤ᵢ xⱼ along `dim`; integers and bools are counted in int64.
 
-    Raises: NotImplementedError for dtype=bool, as in PyTorch.
+    Raises: NotImplementedError for dtype=bool where there is something to add, as in PyTorch.
     """
     require_tensor("cumsum", input)
     dim = dim_of(dim, input.ndim)
-    if dtype is not None and as_dtype(dtype).kind == "b":
+    if dtype is not None and as_dtype(dtype).kind == "b" and input.ndim and 0 not in input.shape:
         raise NotImplementedError("cumsum is not implemented for bool. Pass dtype=int64.")
     return Cumsum.apply(as_counted(input, dtype), dim, False)
 
