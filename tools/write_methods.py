@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import inplace
+from tinygrad_mmb.autograd.method_table import gathered
 
 if TYPE_CHECKING:
     from tinygrad_mmb.autograd.tensor import Tensor
@@ -40,6 +41,8 @@ class Methods:
 def parameters(entry: Method) -> tuple[str, str]:
     """(what the method takes after self, what it hands on to the function)."""
     takes, gives, star = [], [], False
+    if entry.sizes:
+        return ", *sizes: Any, **named: Any", ", *gathered(sizes), **named"
     for p in list(inspect.signature(entry.function).parameters.values())[1:]:
         if p.kind is p.VAR_POSITIONAL:
             takes.append(f"*{p.name}: Any")

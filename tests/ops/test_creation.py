@@ -105,5 +105,5 @@ def test_messages() -> None:
         tm.zeros(2, -1)
     with pytest.raises(RuntimeError, match="step sign"):
         tm.arange(0, 5, -1)
-    with pytest.raises(TypeError, match="fill_value must be a number"):
+    with pytest.raises(TypeError, match="argument 'fill_value' must be Number"):
         tm.full((2,), tm.zeros(2))

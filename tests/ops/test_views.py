@@ -127,7 +127,7 @@ def test_messages_name_the_sizes() -> None:
         x.reshape(4, 2)
     with pytest.raises(IndexError, match=r"range of \[-2, 1\], but got 2"):
         x.transpose(0, 2)
-    with pytest.raises(TypeError, match="dim must be int, not float"):
+    with pytest.raises(TypeError, match="'dim' must be int, not float"):
         x.unsqueeze(0.5)
     with pytest.raises(TypeError, match="made of integers"):
         x.reshape(2.0, 3)
@@ -137,3 +137,31 @@ def test_messages_name_the_sizes() -> None:
         tm.tensor(1.0).unbind()
     with pytest.raises(RuntimeError, match="1-D"):
         tm.zeros(3).mT  # noqa: B018
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("call", [
+    "m.reshape(x, 6)", "m.reshape(x, 3, 2)", "x.reshape(3, 2)", "x.reshape((3, 2))", "x.view(size=6)",
+    "x.view(size=(6,))", "m.flip(x, 0)", "x.flip(0)", "x.flip(0, 1)", "m.permute(x, 1, 0)",
+    "x.permute(1, 0)", "m.tile(x, 2)", "x.tile(2)", "x.broadcast_to(2, 3)", "m.squeeze(x, None)",
+    "m.split(x, split_size_or_sections=1)", "x.split(split_size=1)", "m.sum(input=x)",
+    "m.chunk(x, m.tensor(True))", "m.eye(2, None)", "m.eye(True)", "m.arange(end=3)",
+    "m.arange(5, step=2)", "m.arange(0, 3.1, dtype=m.int32)", "m.arange(m.tensor([3]))",
+    "m.tensor([1], m.float32)", "m.as_tensor([1], m.float32)", "m.full(2, 1)", "m.full((2,), 1e40)",
+    "m.full((2,), -1.5, dtype=m.uint8)", "m.full((2,), -1, dtype=m.uint8)", "x == None", "x != 'a'",
+    "~x", "~(x > 1)", "int(x)", "x.size(True)", "reversed(x)", "x.clone().fill_(1e40)",
+    "m.linspace(0, 1, True)", "x.clone().copy_(other=x)", "m.roll(x, 1, None)",
+])  # fmt: skip
+def test_arguments_are_taken_by_the_forms_and_names_that_pytorch_takes(call):
+    torch = pytest.importorskip("torch")
+
+    def outcome(module):
+        try:
+            x = module.arange(6.0).reshape(2, 3)
+            y = eval(call, {"m": module, "x": x})
+        except Exception as error:
+            return type(error)
+        parts = y if isinstance(y, tuple) else (y,)
+        return [getattr(p, "tolist", lambda p=p: p)() for p in parts]
+
+    assert outcome(tm) == outcome(torch)

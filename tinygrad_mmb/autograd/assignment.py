@@ -12,10 +12,10 @@ from tinygrad_mmb.autograd.inplace import (
     fill,
     is_recorded,
     refuse_unrecordable,
-    scalar,
     write,
 )
 from tinygrad_mmb.autograd.overlap import is_dense, refuse_overlap, refuse_repetition
+from tinygrad_mmb.autograd.promotion import fits
 from tinygrad_mmb.backend import DType, namespace
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
             )
         if type(value).__name__ in ("ndarray", "bool_") and type(value).__module__ == "numpy":
             raise TypeError(f"can't assign a numpy.{type(value).__name__}; make it a Tensor first")
-        value = scalar(value, x.dtype)
+        value = fits(value, x.dtype, "x[index] = value")
     parsed = ops.parse_index(index, x.shape)
     part = x
     if parsed.basic is not None and not covers(parsed.basic, x.shape):

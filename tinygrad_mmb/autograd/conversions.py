@@ -82,9 +82,13 @@ class Conversions:
         """Where x is not 0."""
         return self.to(backend.bool_)
 
-    def copy_(self, src: Any, non_blocking: Any = False) -> Any:
-        """Write the values of `src`, broadcast and cast, into x."""
-        return inplace.copy(self, src)  # type: ignore[arg-type]
+    def copy_(self, other: Any, non_blocking: Any = False) -> Any:
+        """Write the values of `other`, broadcast and cast, into x."""
+        return inplace.copy(self, other)  # type: ignore[arg-type]
+
+    def split(self, split_size: Any, dim: Any = 0) -> Any:
+        """Views of pieces of one size (the last may be smaller), or of the listed sizes."""
+        return ops.split(self, split_size, dim)
 
     def fill_(self, value: Any) -> Any:
         """Write one value into all elements of x."""

@@ -14,6 +14,7 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import tensor as tensors
 from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.overlap import refuse_overlap, refuse_repetition
+from tinygrad_mmb.autograd.promotion import fits
 from tinygrad_mmb.autograd.views import Detached, adopt, move, renew, spread
 from tinygrad_mmb.backend import DType, namespace
 
@@ -129,7 +130,7 @@ def can_cast(source: DType, target: DType) -> bool:
 def copy(x: Tensor, source: Any) -> Tensor:
     """x.copy_(source): the values of `source`, broadcast and cast."""
     if not isinstance(source, tensors.Tensor):
-        source = scalar(source, x.dtype)
+        source = fits(source, x.dtype, "copy_")
         refuse_repetition(x.array)
         return overwrite(x, source)
     if len(source.shape) > x.ndim:
@@ -153,7 +154,7 @@ def copy(x: Tensor, source: Any) -> Tensor:
 def fill(x: Tensor, value: Any) -> Tensor:
     """x.fill_(value): a number, or a 0-d Tensor, everywhere."""
     if not isinstance(value, tensors.Tensor):
-        value = scalar(value, x.dtype)
+        value = fits(value, x.dtype, "fill_")
     elif value.ndim:
         raise RuntimeError(
             "fill_ only supports 0-dimension value tensor but got tensor with "
@@ -178,34 +179,6 @@ def overwrite(x: Tensor, source: Any) -> Tensor:
     refuse_unrecordable(x)
     before = as_it_was(x)
     return write(x, ops.Overwrite.apply(before, source), before)
-
-
-def scalar(value: Any, dtype: DType) -> Any:
-    """A Python number that `dtype` can hold, as PyTorch converts it.
-
-    Raises: RuntimeError where it overflows, TypeError for what is no number.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        if not isinstance(value, bool) and not hasattr(value, "__index__"):
-            raise TypeError(f"expected a number or a Tensor, but got {type(value).__name__}")
-        value = int(value)
-    if dtype.kind == "b":
-        return value != 0
-    if dtype.kind in "iu":
-        low, high = limits(dtype)
-        if not (value == value and low - (high if dtype.kind == "u" else 0) <= value <= high):
-            raise RuntimeError(
-                f"value cannot be converted to type {dtype} without overflow: {value} is not "
-                f"between {low} and {high}"
-            )
-        return int(value) % (high + 1) if dtype.kind == "u" else int(value)
-    return float(value)
-
-
-def limits(dtype: DType) -> tuple[int, int]:
-    """The smallest and the largest integer of a dtype."""
-    bits = 8 * dtype.itemsize
-    return (0, 2**bits - 1) if dtype.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
 def detached(x: Tensor) -> Tensor:

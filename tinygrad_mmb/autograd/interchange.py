@@ -155,10 +155,21 @@ class Interchange:
         return bool(self.array.item())
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._only_element())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._only_element())
+
+    def __complex__(self) -> complex:
+        return complex(self._only_element())
+
+    def _only_element(self) -> Any:
+        if self.array.size != 1:
+            raise ValueError(
+                "only one element tensors can be converted to Python scalars, and this one has "
+                f"shape {self.array.shape}"
+            )
+        return self.array.item()
 
     def __index__(self) -> int:
         if self.array.dtype.kind not in "biu" or self.array.size != 1:
@@ -189,7 +200,15 @@ class Interchange:
         """The number of dimensions."""
         return self.array.ndim
 
+    def ndimension(self) -> int:
+        """The number of dimensions."""
+        return self.array.ndim
+
     def numel(self) -> int:
+        """The number of elements."""
+        return self.array.size
+
+    def nelement(self) -> int:
         """The number of elements."""
         return self.array.size
 
@@ -251,7 +270,10 @@ class Interchange:
         vars(self).update(state)
 
 
-def _checked(dim: int, ndim: int) -> int:
+def _checked(dim: Any, ndim: int) -> int:
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}")
+    dim = int(dim)
     if not -max(ndim, 1) <= dim < max(ndim, 1) or not ndim:
         raise IndexError(
             f"Dimension out of range (expected to be in range of [{-ndim}, {ndim - 1}], "

@@ -133,7 +133,7 @@ def branches(operands: list[Any]) -> list[Any]:
     if hasattr(a, "dtype") or hasattr(b, "dtype"):
         return [condition, *meet([a, b])]
     dtype = result_type([a, b])
-    return [condition, cast(a, dtype), cast(b, dtype)]
+    return [condition, as_array(a, dtype), as_array(b, dtype)]
 
 
 def agree(a: Any, b: Any) -> bool:

@@ -217,6 +217,9 @@ class Tensor(Methods, Interchange, Conversions):
             raise TypeError("len() of a 0-d tensor")
         return self.array.shape[0]
 
+    def __reversed__(self) -> Tensor:
+        return ops.flip(self, (0,)) if self.array.ndim else self
+
     def __iter__(self) -> Iterator[Tensor]:
         if not self.array.ndim:
             raise TypeError("iteration over a 0-d tensor")
@@ -248,15 +251,15 @@ class Tensor(Methods, Interchange, Conversions):
     def __pos__(self) -> Tensor: return ops.positive(self)
     def __abs__(self) -> Tensor: return ops.abs(self)
     def where(self, condition: Any, other: Any) -> Tensor: return ops.where(condition, self, other)
-    def __invert__(self) -> Tensor: return ops.bitwise_not(self)
+    def __invert__(self) -> Tensor: return inverted(self)
     def __and__(self, other: Any) -> Tensor: return ops.bitwise_and(self, other)
     def __rand__(self, other: Any) -> Tensor: return self.bitwise_and(other)
     def __or__(self, other: Any) -> Tensor: return ops.bitwise_or(self, other)
     def __ror__(self, other: Any) -> Tensor: return self.bitwise_or(other)
     def __xor__(self, other: Any) -> Tensor: return ops.bitwise_xor(self, other)
     def __rxor__(self, other: Any) -> Tensor: return self.bitwise_xor(other)
-    def __eq__(self, other: Any) -> Tensor: return ops.eq(self, other)  # type: ignore[override]
-    def __ne__(self, other: Any) -> Tensor: return ops.ne(self, other)  # type: ignore[override]
+    def __eq__(self, other: Any) -> Any: return unless_strange(ops.eq, self, other)
+    def __ne__(self, other: Any) -> Any: return unless_strange(ops.ne, self, other)
     def __lt__(self, other: Any) -> Tensor: return ops.lt(self, other)
     def __le__(self, other: Any) -> Tensor: return ops.le(self, other)
     def __gt__(self, other: Any) -> Tensor: return ops.gt(self, other)
@@ -290,8 +293,25 @@ def wrap(array: Array, node: Context | None = None, output_nr: int = 0) -> Tenso
     return t
 
 
+def unless_strange(compare: Callable[[Tensor, Any], Any], x: Tensor, other: Any) -> Any:
+    """x == other or x != other, which Python answers itself where other is no number: x == None."""
+    try:
+        return compare(x, other)
+    except TypeError:
+        return NotImplemented
+
+
+def inverted(x: Tensor) -> Tensor:
+    """~x."""
+    if x.array.dtype.kind == "f":
+        raise TypeError(
+            f"~ (operator.invert) is only implemented on integer and bool Tensors, not {x.dtype}"
+        )
+    return ops.bitwise_not(x)
+
+
 def tensor(
-    data: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+    data: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A new leaf that holds a copy of `data`: numbers, nested lists, arrays.
 

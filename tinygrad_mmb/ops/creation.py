@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 from tinygrad_mmb import backend
+from tinygrad_mmb.autograd.promotion import fits, number
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import Array, DType, as_array, empty_in_layout_of, is_array, namespace
-from tinygrad_mmb.ops.views import sizes_of
+from tinygrad_mmb.ops.views import sizes_of, whole
 
 __all__ = [
     "arange", "as_tensor", "empty", "empty_like", "eye", "from_numpy", "full", "full_like",
@@ -27,8 +27,12 @@ def finished(array: Array, device: Any, requires_grad: bool) -> Tensor:
 
 def shape_of(size: tuple[Any, ...], name: str) -> tuple[int, ...]:
     """The sizes of f(2, 3) or f((2, 3)), none negative; f() is a 0-d tensor's only as f(())."""
-    if not size:
-        raise TypeError(f'{name}() missing 1 required positional argument: "size"')
+    nested = len(size) == 1 and isinstance(size[0], (tuple, list))
+    return listed_shape(size[0] if nested else size, name)
+
+
+def listed_shape(size: Any, name: str) -> tuple[int, ...]:
+    """The sizes in a tuple or list, none negative."""
     shape = sizes_of(size, "size")
     if shape and min(shape) < 0:
         raise RuntimeError(
@@ -75,23 +79,33 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """All elements `fill_value`, whose kind gives the dtype: bool, int64 or the default float."""
-    shape = shape_of((size,), "full")
+    shape = listed_shape(size, "full")
     t = finished(_filled(shape, fill_value, dtype), device, requires_grad)
     return t
 
 
 def _filled(shape: tuple[int, ...], value: Any, dtype: Any) -> Array:
-    from tinygrad_mmb.autograd.inplace import scalar
-
-    if isinstance(value, Tensor):
-        if value.ndim:
-            raise TypeError(f"fill_value must be a number, not a Tensor of shape {value.shape}")
-        value = value.item()
+    value = number_of(value, "fill_value")
     if dtype is None:
         natural: dict[type, DType] = {bool: backend.bool_, int: backend.int64}
         dtype = natural.get(type(value), backend.get_default_dtype())
     dtype = backend.as_dtype(dtype)
-    return namespace().full(shape, scalar(value, dtype), dtype)
+    return namespace().full(shape, fits(value, dtype, "full"), dtype)
+
+
+def number_of(value: Any, name: str) -> Any:
+    """A number, or the one in a 0-d Tensor that requires no gradient.
+
+    Raises: TypeError for anything else.
+    """
+    if isinstance(value, Tensor):
+        if value.ndim or value.requires_grad:
+            raise TypeError(
+                f"argument '{name}' must be Number, not a Tensor of shape {value.shape} with "
+                f"requires_grad={value.requires_grad}"
+            )
+        return value.item()
+    return number(value)
 
 
 def _like(input: Any, name: str, dtype: Any, device: Any) -> tuple[Array, DType, Any]:
@@ -141,19 +155,16 @@ def full_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """`fill_value` in the shape, dtype and layout of `input`."""
-    from tinygrad_mmb.autograd.inplace import scalar
-
     array, wanted, place = _like(input, "full_like", dtype, device)
-    if isinstance(fill_value, Tensor):
-        fill_value = fill_value.item()
-    filled = _constant_like(array, scalar(fill_value, wanted), wanted)
+    value = fits(number_of(fill_value, "fill_value"), wanted, "full_like")
+    filled = _constant_like(array, value, wanted)
     return finished(filled, place, requires_grad)
 
 
 def arange(
-    start: Any,
-    end: Any = None,
-    step: Any = 1,
+    start: Any = ...,
+    end: Any = ...,
+    step: Any = ...,
     *,
     dtype: Any = None,
     device: Any = None,
@@ -163,9 +174,12 @@ def arange(
 
     Raises: RuntimeError if the step is 0 or leads away from `end`.
     """
-    if end is None:
-        start, end = 0, start
-    start, end, step = (v.item() if hasattr(v, "item") else v for v in (start, end, step))
+    if start is ... or end is ...:
+        if step is not ... or (start is ... and end is ...):
+            raise TypeError("arange() takes (end), (start, end) or (start, end, step)")
+        start, end = 0, end if start is ... else start
+    step = 1 if step is ... else step
+    start, end, step = (number_of(v, "start, end or step") for v in (start, end, step))
     whole = all(isinstance(v, int) for v in (start, end, step))
     if dtype is None:
         dtype = backend.int64 if whole else backend.get_default_dtype()
@@ -200,8 +214,8 @@ def linspace(
     requires_grad: bool = False,
 ) -> Tensor:
     """`steps` values from start to end, both included, at equal distances."""
-    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
-    steps = operator.index(steps)
+    start, end = (number_of(v, "start or end") for v in (start, end))
+    steps = whole(steps, "steps")
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
     wanted = float_dtype(dtype)
@@ -222,20 +236,21 @@ def linspace(
 
 def eye(
     n: int,
-    m: int | None = None,
+    m: Any = ...,
     *,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Ones on the diagonal, zeros elsewhere: n rows, m columns (n if not given)."""
-    rows, columns = operator.index(n), operator.index(n if m is None else m)
+    rows = whole(n, "n")
+    columns = rows if m is ... else whole(m, "m")
     if rows < 0 or columns < 0:
         raise RuntimeError(f"n must be greater or equal to 0, got {min(rows, columns)}")
     return finished(namespace().eye(rows, columns, dtype=float_dtype(dtype)), device, requires_grad)
 
 
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` itself if it is a Tensor of that dtype, else a Tensor that shares memory if it can."""
     if isinstance(data, Tensor):
         moved = data if dtype is None else data.to(dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array
-from tinygrad_mmb.ops.views import dim_of
+from tinygrad_mmb.ops.views import dim_of, sizes_of, whole
 
 __all__ = ["chunk", "narrow", "select", "split", "unbind"]
 
@@ -87,8 +86,9 @@ def narrow(input: X, dim: int, start: Any, length: int) -> X:
         raise RuntimeError(
             f"start must be an 0-dim integral Tensor, but is {start.dtype} of shape {start.shape}"
         )
-    dim, begin = dim_of(dim, input.ndim), operator.index(start)
+    dim, begin = dim_of(dim, input.ndim), whole(start, "start")
     n = input.shape[dim]
+    length = whole(length, "length")
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     if not -n <= begin <= n:
@@ -106,7 +106,7 @@ def select(input: X, dim: int, index: int) -> X:
     """The slice number `index` along a dimension, which disappears."""
     if not input.ndim:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    dim, i = dim_of(dim, input.ndim), operator.index(index)
+    dim, i = dim_of(dim, input.ndim), whole(index, "index")
     if not -input.shape[dim] <= i < input.shape[dim]:
         raise IndexError(
             f"select(): index {i} out of range for tensor of size {list(input.shape)} at dimension "
@@ -115,29 +115,28 @@ def select(input: X, dim: int, index: int) -> X:
     return ops.GetItem.apply(input, (*(slice(None),) * dim, i, ...))
 
 
-@method
-def split(input: X, split_size: Any, dim: int = 0) -> tuple[X, ...]:
-    """Pieces `split_size` long (the last may be shorter), or of the listed sizes."""
-    if not input.ndim:
+def split(tensor: X, split_size_or_sections: Any, dim: int = 0) -> tuple[X, ...]:
+    """Pieces of one size (the last may be smaller), or of the listed sizes."""
+    if not tensor.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
-    dim = dim_of(dim, input.ndim)
-    n = input.shape[dim]
-    if isinstance(split_size, (tuple, list)):
-        sizes = [operator.index(size) for size in split_size]
+    dim = dim_of(dim, tensor.ndim)
+    n = tensor.shape[dim]
+    if isinstance(split_size_or_sections, (tuple, list)):
+        sizes = sizes_of(split_size_or_sections, "split_size_or_sections")
         if sum(sizes) != n or min(sizes, default=0) < 0:
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size "
                 f"at dimension {dim}) and to be non-negative, but got split_sizes={sizes}"
             )
-        return Split.apply(input, tuple(sizes), dim)
-    size = operator.index(split_size)
+        return Split.apply(tensor, sizes, dim)
+    size = whole(split_size_or_sections, "split_size")
     if size < 0 or (size == 0 and n):
         raise RuntimeError(
             f"split expects split_size be positive, but got split_size={size} for dimension {dim} "
             f"of size {n}"
         )
-    sizes = [min(size, n - start) for start in range(0, n, size)] if n else [0]
-    return Split.apply(input, tuple(sizes), dim)
+    sizes = tuple([min(size, n - start) for start in range(0, n, size)]) if n else (0,)
+    return Split.apply(tensor, sizes, dim)
 
 
 @method
@@ -145,6 +144,7 @@ def chunk(input: X, chunks: int, dim: int = 0) -> tuple[X, ...]:
     """At most `chunks` pieces of one size; the last may be shorter."""
     if not input.ndim:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    chunks = whole(chunks, "chunks")
     if chunks < 1:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input.shape[dim_of(dim, input.ndim)]

@@ -10,7 +10,7 @@ from typing import Any
 from tinygrad_mmb import backend
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import Array, DType, float64, int64, namespace
-from tinygrad_mmb.ops.creation import finished, float_dtype, shape_of
+from tinygrad_mmb.ops.creation import finished, float_dtype, listed_shape, shape_of
 from tinygrad_mmb.ops.writing import Overwrite
 
 __all__ = [
@@ -231,7 +231,7 @@ def randint(
             f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
         )
     _check_range(operator.index(low), operator.index(high) - 1, wanted)
-    shape = shape_of((size,), "randint")
+    shape = listed_shape(size, "randint")
     drawn = _source(generator).numpy.integers(low, high, shape, dtype=int64)
     return finished(namespace().asarray(drawn).astype(wanted), device, requires_grad)
 
@@ -302,7 +302,7 @@ def normal(
     if size is None:
         raise TypeError('normal() missing 1 required positional argument: "size"')
     wanted = _only_floats(float_dtype(dtype), "normal_kernel_cpu")
-    drawn = _source(generator).normal(shape_of((size,), "normal"), mean, std, wanted)
+    drawn = _source(generator).normal(listed_shape(size, "normal"), mean, std, wanted)
     return finished(drawn, device, requires_grad)
 
 

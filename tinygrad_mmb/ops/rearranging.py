@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,7 @@ from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, empty_in_layout_of, namespace
 from tinygrad_mmb.ops.copying import Clone
-from tinygrad_mmb.ops.views import dim_of, sizes_of
+from tinygrad_mmb.ops.views import dim_of, sizes_of, whole
 
 __all__ = ["diag", "flip", "repeat", "roll", "tile", "tril", "triu"]
 
@@ -65,6 +64,8 @@ class Roll(Function):
 
 class Repeat(Function):
     """x laid side by side: size nᵢ becomes rᵢ·nᵢ.   ∂L/∂x = g summed over the copies."""
+
+    contiguous = True
 
     @staticmethod
     def forward(x: Array, repeats: tuple[int, ...]) -> Array:
@@ -133,10 +134,10 @@ class Triu(Function):
         yield rng.standard_normal((2, n, 3)), 1
 
 
-@method
-def flip(input: X, dims: Any, *more: Any) -> X:
+@method(sizes=True)
+def flip(input: X, dims: Any) -> X:
     """Reversed along `dims`, in memory of its own."""
-    listed = sizes_of((dims, *more), "dims")
+    listed = sizes_of(dims, "dims")
     checked = [dim_of(d, input.ndim) for d in listed]
     for d in checked:
         if checked.count(d) > 1:
@@ -145,14 +146,17 @@ def flip(input: X, dims: Any, *more: Any) -> X:
 
 
 @method
-def roll(input: X, shifts: Any, dims: Any = None) -> X:
+def roll(input: X, shifts: Any, dims: Any = ()) -> X:
     """Moved by `shifts` along `dims`, round and round; without dims, as if input were flat.
 
     Raises: RuntimeError if there are not as many shifts as dims.
     """
-    by = tuple(shifts) if isinstance(shifts, (tuple, list)) else (operator.index(shifts),)
-    along = dims if dims is not None else ()
-    along = tuple(along) if isinstance(along, (tuple, list)) else (along,)
+    by = (
+        sizes_of(shifts, "shifts")
+        if isinstance(shifts, (tuple, list))
+        else (whole(shifts, "shifts"),)
+    )
+    along = tuple(dims) if isinstance(dims, (tuple, list)) else (whole(dims, "dims"),)
     if not along:
         if len(by) != 1:
             raise RuntimeError(
@@ -168,10 +172,10 @@ def roll(input: X, shifts: Any, dims: Any = None) -> X:
     return Roll.apply(input, by, tuple([dim_of(d, input.ndim) for d in along]))
 
 
-@method
-def repeat(x: X, repeats: Any, *more: Any) -> X:
+@method(sizes=True)
+def repeat(x: X, repeats: Any) -> X:
     """x laid side by side, repeats[i] times along dimension i; more repeats make new dimensions."""
-    times = sizes_of((repeats, *more), "repeats")
+    times = sizes_of(repeats, "repeats")
     if len(times) < x.ndim:
         raise RuntimeError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
@@ -182,10 +186,10 @@ def repeat(x: X, repeats: Any, *more: Any) -> X:
     return Repeat.apply(x, times)
 
 
-@method
-def tile(input: X, dims: Any, *more: Any) -> X:
+@method(sizes=True)
+def tile(input: X, dims: Any) -> X:
     """As `repeat`; missing leading repeats are 1."""
-    times: tuple[int, ...] = sizes_of((dims, *more), "dims")
+    times: tuple[int, ...] = sizes_of(dims, "dims")
     return repeat(input, (*(1,) * (input.ndim - len(times)), *times))
 
 
@@ -200,20 +204,20 @@ def _refuse_vector(x: Any, name: str) -> None:
 def tril(input: X, diagonal: int = 0) -> X:
     """The lower triangle of the last two dimensions; the rest is 0."""
     _refuse_vector(input, "tril")
-    return Tril.apply(input, operator.index(diagonal))
+    return Tril.apply(input, whole(diagonal, "diagonal"))
 
 
 @method(inplace=True)
 def triu(input: X, diagonal: int = 0) -> X:
     """The upper triangle of the last two dimensions; the rest is 0."""
     _refuse_vector(input, "triu")
-    return Triu.apply(input, operator.index(diagonal))
+    return Triu.apply(input, whole(diagonal, "diagonal"))
 
 
 @method
 def diag(input: X, diagonal: int = 0) -> X:
     """The diagonal of a matrix, in memory of its own, or the matrix with a vector as diagonal."""
-    k = operator.index(diagonal)
+    k = whole(diagonal, "diagonal")
     if input.ndim == 1:
         n = math.prod(input.shape) + abs(k)
         return ops.DiagonalOnly.apply(input, (n, n), k, 0, 1)

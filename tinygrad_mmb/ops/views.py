@@ -11,7 +11,7 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, expanded, namespace
+from tinygrad_mmb.backend import Array, bool_, expanded, namespace
 
 __all__ = [
     "DiagonalOnly",
@@ -41,9 +41,7 @@ def dim_of(dim: Any, ndim: int, name: str = "dim") -> int:
     """
     n = ndim or 1
     if type(dim) is not int:
-        if isinstance(dim, bool) or not hasattr(dim, "__index__"):
-            raise TypeError(f"{name} must be int, not {type(dim).__name__}")
-        dim = operator.index(dim)
+        dim = whole(dim, name)
     if not -n <= dim < n:
         raise IndexError(
             f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
@@ -51,19 +49,22 @@ def dim_of(dim: Any, ndim: int, name: str = "dim") -> int:
     return dim % n
 
 
-def sizes_of(shape: Sequence[Any], name: str = "shape") -> tuple[int, ...]:
-    """(2, 3) from f(2, 3) or f((2, 3)).
+def whole(value: Any, name: str) -> int:
+    """An int, of whatever library; a 0-d Tensor of ints is one too. Raises: TypeError."""
+    bools = isinstance(value, bool) or getattr(value, "dtype", None) == bool_
+    if bools or not hasattr(value, "__index__"):
+        raise TypeError(f"argument '{name}' must be int, not {type(value).__name__}")
+    return operator.index(value)
 
-    Raises: TypeError if a size is not an integer or none was given.
+
+def sizes_of(shape: Sequence[Any], name: str = "shape") -> tuple[int, ...]:
+    """The sizes in a tuple or list.
+
+    Raises: TypeError if it is none, or a size is not an integer.
     """
-    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
-        shape = shape[0]
-    elif not shape:
-        raise TypeError(f'missing 1 required positional argument: "{name}"; () is a single number')
-    for n in shape:
-        if isinstance(n, bool) or not hasattr(n, "__index__"):
-            raise TypeError(f"{name} is made of integers, but got {tuple(shape)}")
-    return tuple([operator.index(n) for n in shape])
+    if not isinstance(shape, (tuple, list)):
+        raise TypeError(f"argument '{name}' must be tuple of ints, not {type(shape).__name__}")
+    return tuple([n if type(n) is int else whole(n, name) for n in shape])
 
 
 def known_shape(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
@@ -216,17 +217,17 @@ class DiagonalOnly(Function):
         yield rng.standard_normal((n, 2)), (3, n, 3), 1, 0, 2
 
 
-@method
-def reshape(input: X, shape: Any, *more: Any) -> X:
+@method(sizes=True)
+def reshape(input: X, shape: Any) -> X:
     """The same elements in another shape; one size may be -1. A view where possible, else a copy.
 
     Raises: RuntimeError if the number of elements differs.
     """
-    return Reshape.apply(input, known_shape(sizes_of((shape, *more)), input))
+    return Reshape.apply(input, known_shape(sizes_of(shape), input))
 
 
-@method
-def view(x: X, size: Any, *more: Any) -> X:
+@method(sizes=True)
+def view(x: X, size: Any) -> X:
     """As `reshape`, but never a copy.
 
     Raises: RuntimeError where only a copy could have that shape.
@@ -238,7 +239,7 @@ def view(x: X, size: Any, *more: Any) -> X:
                 "x.to(dtype) converts the numbers."
             )
         return Reshape.apply(x, x.shape)
-    sizes = known_shape(sizes_of((size, *more), "size"), x)
+    sizes = known_shape(sizes_of(size, "size"), x)
     array: Any = getattr(x, "array", x)
     if array.size and not namespace(array).may_share_memory(array.reshape(sizes), array):
         raise RuntimeError(
@@ -277,9 +278,9 @@ def unsqueeze(input: X, dim: int) -> X:
 
 
 @method
-def squeeze(input: X, dim: Any = None) -> X:
+def squeeze(input: X, dim: Any = ...) -> X:
     """Without its dimensions of size 1: all of them, or those in `dim`."""
-    if dim is None:
+    if dim is ...:
         return Reshape.apply(input, tuple([n for n in input.shape if n != 1]))
     dims = [dim_of(d, input.ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
     if len(set(dims)) < len(dims):
@@ -288,10 +289,10 @@ def squeeze(input: X, dim: Any = None) -> X:
     return Reshape.apply(input, kept)
 
 
-@method
-def permute(input: X, dims: Any, *more: Any) -> X:
+@method(sizes=True)
+def permute(input: X, dims: Any) -> X:
     """Dimensions in the given order."""
-    order = sizes_of((dims, *more), "dims")
+    order = sizes_of(dims, "dims")
     checked = tuple([dim_of(d, input.ndim) for d in order])
     if len(checked) != input.ndim:
         raise RuntimeError(
@@ -347,13 +348,13 @@ def movedim(input: X, source: Any, destination: Any) -> X:
     )
 
 
-@method
-def expand(x: X, size: Any, *more: Any) -> X:
+@method(sizes=True)
+def expand(x: X, size: Any) -> X:
     """x broadcast to a shape without copying; -1 keeps a size.
 
     Raises: RuntimeError if a dimension other than those of size 1 would have to grow.
     """
-    shape = sizes_of((size, *more), "size")
+    shape = sizes_of(size, "size")
     lead = len(shape) - x.ndim
     if lead < 0:
         raise RuntimeError(
@@ -376,7 +377,7 @@ def expand(x: X, size: Any, *more: Any) -> X:
     return Expand.apply(x, tuple(full))
 
 
-@method
+@method(sizes=True)
 def broadcast_to(input: X, size: Any) -> X:
     """input.expand(size)."""
     return expand(input, size)
@@ -399,4 +400,4 @@ def diagonal(input: X, offset: int = 0, dim1: int = 0, dim2: int = 1) -> X:
     a, b = dim_of(dim1, input.ndim), dim_of(dim2, input.ndim)
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return Diagonal.apply(input, operator.index(offset), a, b)
+    return Diagonal.apply(input, whole(offset, "offset"), a, b)
