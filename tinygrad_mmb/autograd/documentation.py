@@ -17,7 +17,7 @@ def document_methods() -> None:
         if plain is not None:
             plain.__doc__ = f"{doc.rstrip()}\n\n{' ' * 4}x.{name}(...) is {name}(x, ...)."
             plain.__qualname__ = f"Tensor.{name}"
-            if not entry.sizes:
+            if not getattr(entry, "sizes", False):
                 plain.__wrapped__ = entry.function  # inspect shows signature and source of the op
         if entry.inplace and inplace is not None:
             inplace.__doc__ = f"Write {name}(x, ...) into x, and return x.\n\n    {name}: {doc}"
