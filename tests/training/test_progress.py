@@ -16,7 +16,19 @@ class Terminal(io.StringIO):
 
 def test_an_epoch_is_a_line():
     row = {"epoch": 3, "step": 30, "lr": 0.001, "loss": 0.5, "val_loss": 0.25, "seconds": 0.41}
-    assert epoch_line(row, 10) == "epoch  3/10  loss 0.5000  val_loss 0.2500  lr 0.001  0.4 s"
+    assert epoch_line(row, 10) == "epoch  3/10  loss 0.5000  val 0.2500  lr 0.001"
+
+
+def test_the_line_of_an_epoch_fits_into_80_columns():
+    row = {"epoch": 7, "step": 238, "lr": 3.81e-05, "loss": 12.0, "accuracy": 0.5}
+    line = epoch_line(row | {"val_loss": 10.0, "val_accuracy": 0.25, "seconds": 99.0}, 60)
+    assert line.split("  ", 1)[1].startswith("7/60  loss 12.0000  val 10.0000  accuracy 0.5000")
+    assert len(line) <= 80
+
+
+def test_a_validation_number_without_a_training_number_is_told_by_its_name():
+    row = {"epoch": 1, "step": 1, "lr": 0.1, "loss": 1.0, "val_accuracy": 0.5, "seconds": 0.1}
+    assert epoch_line(row, 1) == "epoch 1/1  loss 1.0000  val_accuracy 0.5000  lr 0.1"
 
 
 def test_a_file_gets_plain_lines():

@@ -165,7 +165,7 @@ def go(
     weights = sum(p.numel() for p in experiment.model.parameters())
     click.echo(
         f"{config.data}: {len(problem.train)} training, {len(problem.validation)} validation, "
-        f"{len(problem.test)} test samples; {config.model} with {weights:,} weights; {folder.path}"
+        f"{len(problem.test)} test samples\n{config.model} with {weights:,} weights; {folder.path}"
     )
     for note in what_is_missing(plain):
         click.echo(note)

@@ -14,12 +14,20 @@ if TYPE_CHECKING:
 
 
 def epoch_line(row: Row, epochs: int) -> str:
-    """One epoch: epoch  3/60  loss 0.2841  accuracy 0.9147  val_loss ...  lr 0.001  0.4 s."""
+    """One epoch: epoch  3/60  loss 0.2841  val 0.3012  accuracy 0.9147  val 0.9053  lr 0.001.
+
+    Each training number is followed by the validation's: so a line fits into 80 columns.
+    """
     width = len(str(epochs))
     parts = [f"epoch {int(row['epoch']):>{width}}/{epochs}"]
-    hidden = ("epoch", "step", "lr", "seconds")
-    parts += [f"{name} {value:.4f}" for name, value in row.items() if name not in hidden]
-    return "  ".join([*parts, f"lr {row['lr']:.3g}", f"{row['seconds']:.1f} s"])
+    for name, value in row.items():
+        known = ("epoch", "step", "lr", "seconds")
+        beside = name.startswith("val_") and name.removeprefix("val_") in row
+        if name not in known and not beside:
+            parts.append(f"{name} {value:.4f}")
+            if f"val_{name}" in row:
+                parts.append(f"val {row[f'val_{name}']:.4f}")
+    return "  ".join([*parts, f"lr {row['lr']:.3g}"])
 
 
 def can_draw(stream: TextIO) -> bool:
@@ -85,7 +93,7 @@ class ProgressBar(Callback):
     def on_epoch_end(self, trainer: Trainer, metrics: Row) -> None:
         line = epoch_line(metrics, trainer.epochs)
         if self.bar is not None:
-            self.bar.console.print(line, highlight=False, soft_wrap=True)
+            self.bar.console.print(line, highlight=False)
         else:
             print(line, file=self.stream, flush=True)
 
