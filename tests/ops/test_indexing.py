@@ -137,3 +137,38 @@ def test_messages_name_the_index_and_the_shape() -> None:
         x[tm.tensor([0.0])]
     with pytest.raises(IndexError, match=r"mask \[3\] at index 0"):
         x[tm.tensor([True, False, True])]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+)
+@pytest.mark.parametrize(
+    "index",
+    [
+        ([0, 1],),
+        (slice(None), [0, 1]),
+        (..., [0, 0, 1]),
+        ([0, 1], slice(None), [1, 0]),
+        (None, [[0, 1], [1, 1]]),
+        (slice(None), [0, 1], [1, 1]),
+        (slice(None), np.asfortranarray([[0, 1], [1, 1]])),
+        (slice(None), np.array([True, False, True])),
+        (np.ones((2, 3), bool),),
+    ],
+    ids=str,
+)
+def test_what_an_index_copies_lies_in_memory_as_in_pytorch(order, index):
+    """A reshape of it is then a view exactly where PyTorch's is."""
+    torch = pytest.importorskip("torch")
+    sizes = (2, 3, 4)
+    x = np.arange(24.0).reshape([sizes[d] for d in order]).transpose(np.argsort(order))
+
+    def picked(library):
+        own = [library.from_numpy(i) if isinstance(i, np.ndarray) else i for i in index]
+        return library.from_numpy(x)[tuple(own)]
+
+    y, expected = picked(tm), picked(torch)
+    np.testing.assert_array_equal(y.numpy(), expected.numpy())
+    wide = [k for k, n in enumerate(expected.shape) if n > 1]
+    assert [y.stride()[k] for k in wide] == [expected.stride()[k] for k in wide]

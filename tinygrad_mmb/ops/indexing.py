@@ -10,6 +10,7 @@ from tinygrad_mmb import backend
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, as_array, is_array, namespace
+from tinygrad_mmb.ops.index_layout import led_by_indices
 
 __all__ = ["AddAt", "GetItem", "Index", "IndexPut", "getitem", "index_put", "parse_index"]
 
@@ -78,14 +79,7 @@ class Index(Function):
 
     @staticmethod
     def forward(x: Array, *indices: Array | None) -> Array:
-        if len(indices) == 1 and indices[0] is not None and indices[0].dtype.kind != "b":
-            return (
-                namespace(x)
-                .ascontiguousarray(x[indices[0]])
-                .reshape((*indices[0].shape, *x.shape[1:]))
-            )
-        y = x[_places(indices)]
-        return namespace(x).ascontiguousarray(y).reshape(y.shape)
+        return led_by_indices(x, indices, as_array(x[_places(indices)]))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
