@@ -195,6 +195,7 @@ def test_tables_may_have_a_byte_order_mark_umlauts_and_other_delimiters(tmp_path
         ("1,2,3\n4,5,6\n", {}, r"row 1: only numbers"),
         ("a,b\n1,2\n", {"target": "z"}, r"no column 'z'; the columns are a, b"),
         ("y\n1\n", {}, r"'y' is the only column"),
+        ("a;y\n1;2\n", {}, r"'a;y' is the only column.*separated by commas"),
         (b"a,y\n1,\xff\n", {}, r"not UTF-8 text \(byte 0xff\)"),
         ('a,y\n1,"2\n', {}, r"row \d+: unexpected end of data"),
     ],

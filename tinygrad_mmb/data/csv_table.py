@@ -39,7 +39,8 @@ class CSVTable(TensorDataset):
                 f"{path}: there is no column {target!r}; the columns are {', '.join(header)}"
             )
         if len(header) < 2:
-            raise ValueError(f"{path}: {target!r} is the only column, so there is no input")
+            hint = ". Cells are separated by commas" if ";" in target or "\t" in target else ""
+            raise ValueError(f"{path}: {target!r} is the only column, so there is no input{hint}")
         self.target = target
         self.columns = tuple(name for name in header if name != target)
         where = header.index(target)
