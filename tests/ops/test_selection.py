@@ -90,7 +90,7 @@ def test_where_wants_a_bool_condition():
         tm.where(tm.tensor([1]), tm.ones(1), tm.ones(1))
     with pytest.raises(TypeError, match="argument 1 must be Tensor, not bool"):
         tm.where(True, tm.ones(1), tm.ones(1))
-    with pytest.raises(TypeError, match="NoneType"):
+    with pytest.raises(TypeError, match="both input and other"):
         tm.where(tm.tensor([True]), tm.ones(1))
 
 

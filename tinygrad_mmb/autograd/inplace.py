@@ -28,12 +28,12 @@ def update(x: Tensor, op: Callable[..., Tensor], *args: Any, **options: Any) -> 
     for y in others:
         if isinstance(y, tensors.Tensor) and y is not x:
             refuse_overlap(x, y)
-    if not is_recorded(x, others):
-        return write(x, op(x, *args, **options), None)
-    refuse_unrecordable(x)
-    before = as_it_was(x)
-    value = op(before, *args, **options)
-    if value.array.dtype.kind == "b":
+    recorded = is_recorded(x, others)
+    if recorded:
+        refuse_unrecordable(x)
+    before = as_it_was(x) if recorded else None
+    value = op(x if before is None else before, *args, **options)
+    if value.array.dtype.kind == "b" and recording.get() and any_requires_grad([x, *others]):
         raise NotImplementedError(
             f"{op.__name__}_ on Tensors that require gradients: its answers are bools, which carry "
             f"none. Write y = {op.__name__}(x, ...), or detach() first."
@@ -45,7 +45,12 @@ def is_recorded(x: Tensor, others: list[Any]) -> bool:
     """Whether a write into x of something computed from x and others belongs in the graph."""
     if not recording.get() or x.array.dtype.kind != "f":
         return False
-    return x._requires_grad or any([getattr(y, "_requires_grad", False) for y in others])
+    return any_requires_grad([x, *others])
+
+
+def any_requires_grad(values: list[Any]) -> bool:
+    """Whether one of these, Tensors among other arguments, requires a gradient."""
+    return any([getattr(y, "_requires_grad", False) for y in values])
 
 
 def as_it_was(x: Tensor) -> Tensor:

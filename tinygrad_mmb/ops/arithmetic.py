@@ -57,6 +57,7 @@ class FloorDivide(Function):
     """y = ⌊a / b⌋, as the operator `//`, which PyTorch does not differentiate."""
 
     promotion = promotion.common
+    broadcasts = True
     forward = Floor.forward
 
     @staticmethod
@@ -82,6 +83,11 @@ class Remainder(Binary):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         a, b = ctx.saved_tensors
+        if not hasattr(a, "dtype"):
+            raise RuntimeError(
+                "derivative for remainder of a number by a Tensor is not implemented, in PyTorch "
+                "neither. Make the number a Tensor: remainder(tensor(a), b)."
+            )
         gb = -g * Floor.apply(a, b) if ctx.needs_input_grad[1] else None
         return g, gb
 

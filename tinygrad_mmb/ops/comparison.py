@@ -8,6 +8,7 @@ from tinygrad_mmb.autograd import promotion
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
 from tinygrad_mmb.backend import Array, as_array, get_default_dtype, namespace
+from tinygrad_mmb.backend.layout import led_by_operands
 from tinygrad_mmb.ops.elementwise import Operand
 
 __all__ = [
@@ -45,11 +46,10 @@ def constant(name: str, arrays: list[Any], *operands: Any) -> Any:
     Raises: RuntimeError if the shapes do not broadcast.
     """
     try:
-        y = getattr(namespace(*arrays), name)(*arrays)
+        y = led_by_operands(as_array(getattr(namespace(*arrays), name)(*arrays)), arrays)
     except ValueError:
         promotion.refuse_shapes(name, arrays)
         raise
-    y = y if y.ndim else as_array(y)
     return wrap(y) if any(isinstance(x, Tensor) for x in operands) else y
 
 
@@ -236,7 +236,7 @@ def isclose(
     if a.dtype != b.dtype:
         raise RuntimeError(f"isclose: {a.dtype} did not match {b.dtype}. Convert one: x.to(dtype).")
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
-        if tolerance < 0:
+        if not tolerance >= 0:
             raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
     xp = namespace(a, b)
     promotion.refuse_shapes("isclose", [a, b])
@@ -248,7 +248,7 @@ def isclose(
             a, b = a.astype(get_default_dtype()), b.astype(get_default_dtype())
         near = xp.abs(a - b) <= atol + xp.abs(rtol * b)
         close = close | (near & xp.isfinite(a) & xp.isfinite(b))
-    close = as_array(close)
+    close = led_by_operands(as_array(close), [a, b])
     return wrap(close) if isinstance(input, Tensor) or isinstance(other, Tensor) else close
 
 

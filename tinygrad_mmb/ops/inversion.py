@@ -10,6 +10,7 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, is_array, namespace
+from tinygrad_mmb.backend.layout import in_rows
 
 __all__ = ["det", "inverse"]
 
@@ -27,7 +28,8 @@ class Inverse(Function):
         a, undefined = without_nan(a)
         try:
             y = xp.linalg.inv(a)
-            return y if undefined is None else xp.where(undefined, a.dtype.type("nan"), y)
+            y = y if undefined is None else xp.where(undefined, a.dtype.type("nan"), y)
+            return in_rows(y.swapaxes(-1, -2)).swapaxes(-1, -2)  # in columns, as LAPACK has it
         except xp.linalg.LinAlgError:
             raise LinAlgError(
                 f"linalg.inv: {where_singular(a)} is singular (its rows depend on each other), so "

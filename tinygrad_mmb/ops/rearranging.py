@@ -146,17 +146,15 @@ def flip(input: X, dims: Any) -> X:
 
 
 @method
-def roll(input: X, shifts: Any, dims: Any = ()) -> X:
+def roll(input: X, shifts: Any, dims: Any = None) -> X:
     """Moved by `shifts` along `dims`, round and round; without dims, as if input were flat.
 
     Raises: RuntimeError if there are not as many shifts as dims.
     """
-    by = (
-        sizes_of(shifts, "shifts")
-        if isinstance(shifts, (tuple, list))
-        else (whole(shifts, "shifts"),)
+    by, along = (
+        sizes_of(v if isinstance(v, (tuple, list)) else (v,), name)
+        for v, name in ((shifts, "shifts"), (() if dims is None else dims, "dims"))
     )
-    along = tuple(dims) if isinstance(dims, (tuple, list)) else (whole(dims, "dims"),)
     if not along:
         if len(by) != 1:
             raise RuntimeError(

@@ -33,10 +33,11 @@ class Where(Function):
     """y = a where the condition holds, else b.   ∂L/∂a = g there, ∂L/∂b = g elsewhere."""
 
     promotion = promotion.branches
+    broadcasts = True
 
     @staticmethod
     def forward(condition: Array, a: Any, b: Any) -> Array:
-        return namespace(condition, a, b).where(condition, a, b)
+        return namespace(condition, a, b).where(condition, a, b)  # uint8: all but 0 is true
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -45,6 +46,7 @@ class Where(Function):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         (condition,), (_, need_a, need_b) = ctx.saved_tensors, ctx.needs_input_grad
+        condition = condition if condition.dtype == bool_ else condition != 0
         ga = kept(condition, g) if need_a else None
         return None, ga, dropped(condition, g) if need_b else None
 
@@ -93,6 +95,7 @@ class Clamp(Function):
     """
 
     promotion = promotion.bounded
+    broadcasts = True
 
     @staticmethod
     def forward(x: Array, low: Any, high: Any) -> Array:
@@ -184,14 +187,16 @@ def flat(g: X) -> X:
     return wrap(zeros) if isinstance(g, Tensor) else zeros
 
 
-def where(condition: Tensor | Array, input: Any = None, other: Any = None) -> Any:
+def where(condition: Tensor | Array, input: Any = ..., other: Any = ...) -> Any:
     """input where the condition holds, else other. Alone, where(c) is nonzero(c, as_tuple=True).
 
     Raises: RuntimeError if the condition is neither bool nor uint8, TypeError for wrong kinds.
     """
     promotion.refuse_numbers("where", condition)
-    if input is None and other is None:
+    if input is ... and other is ...:
         return ops.nonzero(condition, as_tuple=True)
+    if input is ... or other is ...:
+        raise TypeError("where() takes a condition alone, or with both input and other.")
     if condition.dtype not in (bool_, uint8):
         raise RuntimeError(
             "where expected condition to be a boolean tensor, but got a tensor with dtype "
@@ -199,8 +204,6 @@ def where(condition: Tensor | Array, input: Any = None, other: Any = None) -> An
         )
     if not (hasattr(input, "dtype") and hasattr(other, "dtype")):
         input, other = numbers_in_range(input, other)
-    if condition.dtype == uint8:
-        condition = condition != 0
     return Where.apply(condition, input, other)
 
 

@@ -41,7 +41,8 @@ class Var(Function):
         add = namespace(x).add
         centred = wide - add.reduce(wide, dims, keepdims=True) / float(n)
         squares = add.reduce(centred * centred, dims, keepdims=keepdim)
-        return as_array(squares / max(n - correction, 0.0)).astype(x.dtype, copy=False)
+        left = max(n - correction, 0.0) if n else 0.0  # nothing has no variance: NaN
+        return as_array(squares / left).astype(x.dtype, copy=False)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
