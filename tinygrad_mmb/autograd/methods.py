@@ -165,7 +165,7 @@ class Methods:
     def remainder_(self: Any, other: Any) -> Tensor: return inplace.update(self, ops.remainder, other)
     def repeat(self: Any, *sizes: Any, **named: Any) -> Tensor: return ops.repeat(self, *gathered(sizes), **named)
     def reshape(self: Any, *sizes: Any, **named: Any) -> Tensor: return ops.reshape(self, *gathered(sizes), **named)
-    def roll(self: Any, shifts: Any, dims: Any = ()) -> Tensor: return ops.roll(self, shifts, dims)
+    def roll(self: Any, shifts: Any, dims: Any = None) -> Tensor: return ops.roll(self, shifts, dims)
     def round(self: Any, *, decimals: Any = 0) -> Tensor: return ops.round(self, decimals=decimals)
     def round_(self: Any, *, decimals: Any = 0) -> Tensor: return inplace.update(self, ops.round, decimals=decimals)
     def rsqrt(self: Any) -> Tensor: return ops.rsqrt(self)

@@ -9,6 +9,7 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import float16, float32, namespace
 from tinygrad_mmb.ops.dropout import dropout
+from tinygrad_mmb.ops.writing import unchanged
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -56,8 +57,11 @@ def scaled_dot_product_attention(
             scores = ops.where(attn_mask, scores, -math.inf)
         else:
             scores = scores + attn_mask
-        return ops.matmul(dropout(masked_softmax(scores), dropout_p), value)
-    return ops.matmul(dropout(ops.softmax(scores, -1), dropout_p), value)
+        shares = masked_softmax(scores)
+    else:
+        shares = ops.softmax(scores, -1)
+    y = ops.matmul(dropout(shares, dropout_p), value)
+    return unchanged(y, query, key, value, y)
 
 
 def masked_softmax(scores: X) -> X:

@@ -9,7 +9,9 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.ops.dimensions import require_tensor
 from tinygrad_mmb.ops.loss import reduced, reduction_of, refuse_integers
+from tinygrad_mmb.ops.writing import unchanged
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits"]
 
@@ -105,6 +107,8 @@ def binary_cross_entropy(
     Raises: ValueError where the shapes differ; RuntimeError outside [0, 1] and for mixed dtypes.
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    require_tensor("binary_cross_entropy", input, error=AttributeError)
+    require_tensor("binary_cross_entropy", target, "target", AttributeError)
     where = f"binary_cross_entropy of input {tuple(input.shape)} and target {tuple(target.shape)}"
     if tuple(input.shape) != tuple(target.shape):
         raise ValueError(
@@ -130,7 +134,8 @@ def binary_cross_entropy(
                 "binary_cross_entropy_with_logits"
             )
     losses = BinaryCrossEntropy.apply(input, target)
-    return reduced(losses if weight is None else ops.to(losses * weight, losses.dtype), reduction)
+    weighted = losses if weight is None else ops.to(losses * weight, losses.dtype)
+    return reduced(weighted, reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -148,6 +153,8 @@ def binary_cross_entropy_with_logits(
     Raises: ValueError where the shapes differ.
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    require_tensor("binary_cross_entropy_with_logits", input, error=AttributeError)
+    require_tensor("binary_cross_entropy_with_logits", target, "target", AttributeError)
     where = f"binary_cross_entropy_with_logits of input {tuple(input.shape)}"
     if tuple(target.shape) != tuple(input.shape):
         raise ValueError(
@@ -172,7 +179,8 @@ def binary_cross_entropy_with_logits(
     else:
         losses = (1.0 - target) * input - ((pos_weight - 1.0) * target + 1.0) * log_p
     losses = losses if weight is None else losses * weight
-    return reduced(ops.to(losses, target.dtype), reduction)  # PyTorch works in place on 1 - target
+    loss = reduced(ops.to(losses, target.dtype), reduction)  # PyTorch works in place on 1 - target
+    return unchanged(loss, input, target, weight, pos_weight)
 
 
 def check_broadcast(where: str, weight: Any, x: Any) -> None:

@@ -11,7 +11,9 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.fused import Fused
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, DType, namespace
+from tinygrad_mmb.ops.dimensions import require_tensor
 from tinygrad_mmb.ops.loss import reduction_of, refuse_integers
+from tinygrad_mmb.ops.writing import unchanged
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -87,6 +89,8 @@ def cross_entropy(
     Raises: RuntimeError, ValueError (batch sizes, reduction) or IndexError (class out of range).
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    require_tensor("cross_entropy", input)
+    require_tensor("cross_entropy", target, "target")
     where = f"cross_entropy of logits {tuple(input.shape)} and target {tuple(target.shape)}"
     where += order_of(input, target)
     if not 0.0 <= label_smoothing <= 1.0:
@@ -104,7 +108,8 @@ def cross_entropy(
         return soft_cross_entropy(where, input, target, weight, reduction, label_smoothing)
     refuse_integers(where, input)
     if not label_smoothing:
-        return of_classes(where, input, target, weight, ignore_index, reduction, logits=True)
+        loss = of_classes(where, input, target, weight, ignore_index, reduction, logits=True)
+        return loss if weight is None else unchanged(loss, weight)
     if input.ndim == 1 and target.ndim == 1:
         raise RuntimeError(f"{where}: with label_smoothing, one sample (C,) takes a target ()")
     classes = 0 if input.ndim == 1 else 1
@@ -162,9 +167,12 @@ def nll_loss(
     Raises: as cross_entropy.
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    require_tensor("nll_loss", input)
+    require_tensor("nll_loss", target, "target")
     where = f"nll_loss of input {tuple(input.shape)} and target {tuple(target.shape)}"
     where += order_of(input, target)
-    return of_classes(where, input, target, weight, ignore_index, reduction, logits=False)
+    loss = of_classes(where, input, target, weight, ignore_index, reduction, logits=False)
+    return unchanged(loss, input, target, weight)
 
 
 def of_classes(

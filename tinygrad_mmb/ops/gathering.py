@@ -27,14 +27,14 @@ class Gather(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         x, ctx.dim, index = inputs
-        ctx.save_for_backward(index)
+        ctx.save_for_backward(index, x)  # x only because PyTorch does
         ctx.shape = x.shape
         sizes = tuple(index.shape) or (1,)
         ctx.distinct = 0 not in sizes and sizes[ctx.dim] == 1  # one from each row: as labels do
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        (index,) = ctx.saved_tensors
+        index, _ = ctx.saved_tensors
         return AddAlong.apply(g, ctx.shape, ctx.dim, index, ctx.distinct), None, None
 
     @staticmethod

@@ -6,9 +6,34 @@ import warnings
 from typing import Any
 
 from tinygrad_mmb import ops
+from tinygrad_mmb.autograd import promotion
 from tinygrad_mmb.autograd.tensor import X
+from tinygrad_mmb.backend import Array
+from tinygrad_mmb.ops.dimensions import require_tensor
+from tinygrad_mmb.ops.elementwise import Binary
 
 __all__ = ["l1_loss", "mse_loss"]
+
+
+class SquaredError(Binary):
+    """y = (a - b)².   ∂L/∂a = 2 g (a - b),  ∂L/∂b = -2 g (a - b)."""
+
+    promotion = promotion.difference
+
+    @staticmethod
+    def forward(a: Array, b: Array) -> Array:
+        d = a - b
+        return d * d
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (a, b), (need_a, need_b) = ctx.saved_tensors, ctx.needs_input_grad
+        slope = g * (2.0 * (a - b))
+        return slope if need_a else None, -slope if need_b else None
 
 
 def mse_loss(
@@ -27,8 +52,8 @@ def mse_loss(
     warn_of_broadcasting("mse_loss", input, target)
     if input.dtype.kind != "f" and target.dtype.kind != "f":
         raise NotImplementedError(f"mse_loss: not implemented for {input.dtype}; use x.to(float32)")
-    difference = input - target
-    return reduced(difference * difference, reduction, checked_weight(input, target, weight))
+    losses = SquaredError.apply(input, target)
+    return reduced(losses, reduction, checked_weight(input, target, weight))
 
 
 def l1_loss(
@@ -78,6 +103,8 @@ def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str)
 
 def warn_of_broadcasting(where: str, input: Any, target: Any) -> None:
     """(N,) against (N, 1) broadcasts to (N, N): nearly always a mistake, so say it."""
+    require_tensor(where, input, error=AttributeError)
+    require_tensor(where, target, "target", AttributeError)
     if tuple(input.shape) != tuple(target.shape):
         warnings.warn(
             f"{where}: input {tuple(input.shape)} and target {tuple(target.shape)} differ in "

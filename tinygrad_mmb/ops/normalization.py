@@ -10,6 +10,8 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.fused import Fused
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, float16, float32
+from tinygrad_mmb.ops.dimensions import require_tensor
+from tinygrad_mmb.ops.writing import unchanged
 
 __all__ = ["batch_norm", "layer_norm"]
 
@@ -76,12 +78,13 @@ class LayerNorm(Fused):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        x, weight, _, ctx.k, ctx.eps = inputs
-        ctx.save_for_backward(x, weight)
+        x, weight, bias, ctx.k, ctx.eps = inputs
+        ctx.save_for_backward(x, weight, bias)  # the bias only because PyTorch does
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        (x, weight), (need_x, need_weight, need_bias, *_) = ctx.saved_tensors, ctx.needs_input_grad
+        (x, weight, _), needs = ctx.saved_tensors, ctx.needs_input_grad
+        need_x, need_weight, need_bias, *_ = needs
         dims = tuple(range(x.ndim - ctx.k, x.ndim))
         _, variance, normal = normalised(x, dims, ctx.eps)
         gx = None
@@ -136,6 +139,7 @@ def batch_norm(
     Raises: ValueError for one value per channel in training; RuntimeError where shapes, dtypes or
     missing statistics do not fit.
     """
+    require_tensor("batch_norm", input, error=AttributeError)
     where = f"batch_norm of input {tuple(input.shape)}"
     if training:
         check_batch(where, input, running_mean, running_var, momentum, eps)
@@ -161,9 +165,9 @@ def of_batch(
     """batch_norm of checked arguments."""
     if not training:
         shape = (1, x.shape[1], *[1] * (x.ndim - 2))
-        mean, var = ops.to(mean, x.dtype), ops.to(var, x.dtype)
-        scale = ops.reshape((var + eps) ** -0.5, shape)
-        return affine((x - ops.reshape(mean, shape)) * scale, weight, bias)
+        scale = ops.reshape((ops.to(var, x.dtype) + eps) ** -0.5, shape)
+        y = affine((x - ops.reshape(ops.to(mean, x.dtype), shape)) * scale, weight, bias)
+        return unchanged(y, x, mean, var)
     if not math.prod(x.shape):
         return affine(x * 1.0, weight, bias)
     y, batch_mean, batch_var = BatchNorm.apply(x, weight, bias, eps)
@@ -262,6 +266,7 @@ def layer_norm(
             "layer_norm: normalized_shape must be a tuple of ints, not "
             f"{type(normalized_shape).__name__}; write ({normalized_shape},)"
         )
+    require_tensor("layer_norm", input)
     shape = tuple(normalized_shape)
     where = f"layer_norm of input {tuple(input.shape)}, normalized_shape={list(shape)}"
     if not shape:
@@ -270,7 +275,10 @@ def layer_norm(
         if v is not None and tuple(v.shape) != shape:
             raise RuntimeError(f"{where}: expected {name} of that shape, but got {tuple(v.shape)}")
     if tuple(input.shape[-len(shape) :]) != shape:
-        raise RuntimeError(f"{where}: expected input with shape [*, {', '.join(map(str, shape))}]")
+        raise RuntimeError(
+            f"{where}: expected input with shape "
+            f"[*, {', '.join(map(str, shape))}]. Build LayerNorm for the last sizes of the input"
+        )
     if input.dtype.kind != "f":
         raise NotImplementedError(f"{where}: not implemented for {input.dtype}; use x.to(float32)")
     check_dtypes(where, input, (("weight", weight), ("bias", bias)))

@@ -93,15 +93,15 @@ class IndexAdd(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        _, ctx.dim, index, _, ctx.alpha = inputs
-        ctx.save_for_backward(index)
+        _, ctx.dim, index, source, ctx.alpha = inputs
+        ctx.save_for_backward(index, source)  # the source only because PyTorch does
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         _, _, _, need_source, _ = ctx.needs_input_grad
         gs = None
         if need_source:
-            (index,) = ctx.saved_tensors
+            index, _ = ctx.saved_tensors
             gs = IndexSelect.apply(g, ctx.dim, index)
             gs = gs if ctx.alpha == 1 else gs * ctx.alpha
         return g, None, None, gs, None

@@ -7,10 +7,11 @@ from typing import Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
+from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.autograd.views import Step, replay
-from tinygrad_mmb.backend import Array, empty_in_layout_of, namespace
+from tinygrad_mmb.backend import Array, as_array, empty_in_layout_of, namespace
 
-__all__ = ["LaidOut", "Overwrite", "Replaced"]
+__all__ = ["LaidOut", "Overwrite", "Replaced", "unchanged"]
 
 
 class Overwrite(Function):
@@ -93,3 +94,35 @@ class Replaced(Function):
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
         return iter(())  # its first argument is memory, not a value: random programs test it
+
+
+class Unchanged(Function):
+    """y = x, a result whose gradient is refused once one of `needed` was written over.
+
+    PyTorch refuses where its formula needs them, though ours may not.
+    """
+
+    @staticmethod
+    def forward(x: Array, *needed: Any) -> Array:
+        return x
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g, *[None for _ in ctx.saved_tensors]
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, n)), as_array([1, 2])
+
+
+def unchanged(x: Any, *needed: Any) -> Any:
+    """x; its gradient needs these Tensors (or None) as they are now."""
+    if not getattr(x, "requires_grad", False):
+        return x
+    y = Unchanged.apply(x, *[t.detach() for t in needed if isinstance(t, Tensor)])
+    y._storage = x.storage
+    return y
