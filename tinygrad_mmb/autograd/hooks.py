@@ -92,7 +92,10 @@ def shown(hook: Hook, g: Any) -> Any:
 def add_hook(t: Tensor, hook: Hook) -> RemovableHandle:
     """What Tensor.register_hook does. The hook belongs to the edge, not to the Tensor object."""
     if not t.requires_grad:
-        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        raise RuntimeError(
+            "cannot register a hook on a tensor that doesn't require gradient: there is none to "
+            "show. Call x.requires_grad_() first."
+        )
     node, k = t.edge
     if node.hooks is None:
         node.hooks = Hooks()
@@ -102,7 +105,10 @@ def add_hook(t: Tensor, hook: Hook) -> RemovableHandle:
 def add_ready_hook(t: Tensor, hook: Any) -> RemovableHandle:
     """What Tensor.register_post_accumulate_grad_hook does."""
     if not t.requires_grad:
-        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        raise RuntimeError(
+            "cannot register a hook on a tensor that doesn't require gradient: there is none to "
+            "show. Call x.requires_grad_() first."
+        )
     if not t.is_leaf:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
     node: Any = t.edge[0]

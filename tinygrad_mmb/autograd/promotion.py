@@ -209,7 +209,11 @@ def number(x: Any) -> bool | int | float:
         return int(x)
     if isinstance(x, complex):
         raise NotImplementedError(f"the complex number {x}: there are no complex Tensors here.")
-    raise TypeError(f"expected a Tensor or a number as operand, but got {type(x).__name__}.")
+    raise TypeError(
+        f"expected a Tensor or a number as operand, but got {type(x).__name__}."
+        + (" Does the function that made it end with `return`?" if x is None else "")
+        + (" Make it a Tensor: tensor(x)." if isinstance(x, (list, tuple)) else "")
+    )
 
 
 def result_type(operands: list[Any]) -> DType:

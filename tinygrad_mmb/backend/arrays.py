@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tinygrad_mmb.backend.unfit import unfit
+
 Array: TypeAlias = np.ndarray  # for the type checker; a cupy.ndarray quacks alike
 DType: TypeAlias = np.dtype
 
@@ -93,10 +95,18 @@ def namespace(*values: Any) -> ModuleType:
 def as_array(value: Any, dtype: DType | None = None) -> Array:
     """An array of what came: arrays stay where they are, Python floats get the default dtype.
 
-    Raises: TypeError for what Tensors cannot hold; ValueError for ragged lists.
+    Raises: TypeError, RuntimeError or ValueError for what is no number, and for ragged lists.
     """
-    if dtype is None and not hasattr(value, "dtype"):
-        array = np.asarray(value)
+    plain = value is None or isinstance(value, (list, tuple, str))
+    if plain or (dtype is None and not hasattr(value, "dtype")):
+        try:
+            array = np.asarray(value)
+        except (TypeError, ValueError) as error:
+            raise unfit(value) or error from None
+        if array.dtype.kind in "OSU":  # NumPy would make NaN of None, and 1.5 of "1.5"
+            raise unfit(value) or TypeError(f"a Tensor cannot hold {array.dtype}")
+        if dtype is not None:
+            return np.asarray(value, dtype)
         if array.dtype == float64:
             array = array.astype(_default_dtype)
     else:

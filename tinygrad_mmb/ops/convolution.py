@@ -11,6 +11,7 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.fused import Fused
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.ops.dimensions import require_tensor
 from tinygrad_mmb.ops.windows import Fold, Geometry, Windows, pair_of
 
 __all__ = ["conv2d"]
@@ -119,10 +120,11 @@ def conv2d(
     `padding` is a number, a pair, "valid" (none) or "same" (OH = H; needs stride 1).
     Raises: RuntimeError where shapes, dtypes or numbers do not fit.
     """
+    require_tensor("conv2d", input)
     if input.ndim not in (3, 4):
         raise RuntimeError(
             "conv2d: expected 3D (unbatched, C x H x W) or 4D (batched, N x C x H x W) input, but "
-            f"got input of shape {tuple(input.shape)}"
+            f"got input of shape {tuple(input.shape)}. Missing dimensions: x.unsqueeze(0)"
         )
     if weight.ndim != 4:
         raise RuntimeError(
@@ -179,7 +181,8 @@ def check(input: Any, weight: Any, bias: Any, geometry: Geometry, groups: int) -
     if input.shape[-3] != c * groups:
         raise RuntimeError(
             f"{where}: given groups={groups}, expected input to have {c * groups} channels, but "
-            f"got {input.shape[-3]} channels instead. Channels come before rows: (N, C, H, W)"
+            f"got {input.shape[-3]} channels instead. Channels come before rows, (N, C, H, W), or "
+            f"build Conv2d({input.shape[-3]}, {o}, ...)"
         )
     if min(geometry.kernel) < 1:
         raise RuntimeError(f"{where}: kernel size should be greater than zero: {geometry.kernel}")

@@ -75,13 +75,15 @@ def require_bool(name: str, keepdim: Any, label: str = "keepdim") -> None:
         raise TypeError(f"{name}(): argument '{label}' must be bool, not {type(keepdim).__name__}.")
 
 
-def require_tensor(name: str, x: Any) -> None:
-    """Raise TypeError unless x is a Tensor or an array (or a scalar that NumPy made of one)."""
+def require_tensor(
+    name: str, x: Any, label: str = "input", error: type[Exception] = TypeError
+) -> None:
+    """Raise `error` unless x is a Tensor or an array (or a scalar that NumPy made of one)."""
     if not hasattr(x, "dtype"):
-        raise TypeError(
-            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}. "
-            "Make it one first: tensor(data)."
-        )
+        hint = "Make it one first: tensor(data)."
+        if x is None:
+            hint = "Does the function that made it, a forward() perhaps, end with `return`?"
+        raise error(f"{name}(): argument '{label}' must be Tensor, not {type(x).__name__}. {hint}")
 
 
 def require_dim(name: str, dim: Any, keepdim: Any) -> None:

@@ -10,6 +10,7 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.grad_mode import no_grad
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.ops.dimensions import require_tensor
 
 __all__ = ["embedding", "one_hot"]
 
@@ -79,6 +80,7 @@ def embedding(
     often an index came.
     Raises: IndexError outside the table; RuntimeError for dtypes and shapes that do not fit.
     """
+    require_tensor("embedding", input)
     where = f"embedding of input {tuple(input.shape)} in weight {tuple(weight.shape)}"
     if weight.ndim != 2:
         raise RuntimeError(f"{where}: weight must be 2-D: (number of vectors, their length)")
@@ -91,7 +93,7 @@ def embedding(
         padding_idx %= rows
     if input.dtype not in (backend.int64, backend.int32):
         raise RuntimeError(
-            f"{where}: expected input int64 or int32, but got {input.dtype}; x.long()"
+            f"{where}: expected input int64 or int32, but got {input.dtype}. Convert it: x.long()"
         )
     if sparse:
         raise NotImplementedError(f"{where}: sparse=True: there are no sparse gradients here")

@@ -61,7 +61,7 @@ def _listed(tensors: Any, name: str) -> list[Any]:
     if not isinstance(tensors, (tuple, list)):
         raise TypeError(
             f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not "
-            f"{type(tensors).__name__}"
+            f"{type(tensors).__name__}. Put them into a list: {name}([a, b])."
         )
     for i, x in enumerate(tensors):
         if not hasattr(x, "ndim"):

@@ -7,7 +7,8 @@ from typing import Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.fused import Fused
-from tinygrad_mmb.autograd.tensor import X
+from tinygrad_mmb.autograd.tensor import Tensor, X
+from tinygrad_mmb.ops.dimensions import require_tensor
 
 __all__ = ["linear"]
 
@@ -52,6 +53,7 @@ def linear(input: X, weight: X, bias: X | None = None) -> X:
     → (..., out_features).
     Raises: RuntimeError where shapes or dtypes do not fit.
     """
+    require_tensor("linear", input)
     x: tuple[int, ...] = tuple(input.shape)
     w: tuple[int, ...] = tuple(weight.shape)
     if not input.ndim or not weight.ndim:
@@ -65,6 +67,8 @@ def linear(input: X, weight: X, bias: X | None = None) -> X:
             f"linear: x has shape {x}, so its last dimension is {x[-1]}, but weight {w} expects "
             f"{w[-1]}. Flatten x first, or build Linear({x[-1]}, {w[0]})"
         )
+    if isinstance(weight, Tensor) and not isinstance(input, Tensor):
+        raise TypeError("linear(): input is an array and weight a Tensor. Wrap it: tensor(input)")
     dtypes = [v.dtype for v in (input, weight, bias) if v is not None]
     if len(set(dtypes)) > 1:
         raise RuntimeError(

@@ -225,7 +225,7 @@ def check_statistics(
         if tuple(v.shape) != (x.shape[1],):
             raise RuntimeError(
                 f"{where}: {name} should contain {x.shape[1]} elements, one per channel, not "
-                f"{tuple(v.shape)}"
+                f"{tuple(v.shape)}. Build the layer for {x.shape[1]} features"
             )
         if name.startswith("running") and getattr(v, "requires_grad", False):
             raise NotImplementedError(f"{where}: not differentiable with respect to {name}")

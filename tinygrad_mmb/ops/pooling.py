@@ -10,6 +10,7 @@ from tinygrad_mmb import backend, ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.ops.dimensions import require_tensor
 from tinygrad_mmb.ops.windows import Geometry, Pair, padded, pair_of
 
 __all__ = ["avg_pool2d", "max_pool2d"]
@@ -241,6 +242,7 @@ def geometry_of(
     kernel = pair_of(kernel_size, "kernel_size", where)
     steps = kernel if stride is None or stride in ((), []) else pair_of(stride, "stride", where)
     border = pair_of(padding, "padding", where)
+    require_tensor(where, input)
     shape = tuple(input.shape)
     if input.ndim not in (3, 4) or 0 in shape[-3:]:
         raise RuntimeError(

@@ -44,7 +44,8 @@ def dim_of(dim: Any, ndim: int, name: str = "dim") -> int:
         dim = whole(dim, name)
     if not -n <= dim < n:
         raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim}): "
+            f"the tensor has {ndim} dimension{'' if ndim == 1 else 's'}, counted from 0."
         )
     return dim % n
 
@@ -72,7 +73,7 @@ def known_shape(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
 
     Raises: RuntimeError if x does not fit.
     """
-    size = math.prod(x.shape)
+    size, asked = math.prod(x.shape), shape
     if -1 in shape:
         rest = -math.prod(shape)
         if shape.count(-1) > 1:
@@ -85,7 +86,9 @@ def known_shape(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
         shape = tuple([size // rest if n == -1 else n for n in shape])
     if math.prod(shape) != size or (shape and min(shape) < 0):
         raise RuntimeError(
-            f"shape '{list(shape)}' is invalid for input of size {size} (shape {list(x.shape)})"
+            f"shape '{list(asked)}' is invalid for input of size {size} (shape {list(x.shape)}): "
+            f"the sizes must multiply to {size}"
+            + (f", and {size} is no multiple of {-math.prod(asked)}." if -1 in asked else ".")
         )
     return shape
 
@@ -296,7 +299,7 @@ def permute(input: X, dims: Any) -> X:
     checked = tuple([dim_of(d, input.ndim) for d in order])
     if len(checked) != input.ndim:
         raise RuntimeError(
-            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            "permute(): number of dimensions in the tensor input does not match the "
             f"length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not "
             f"equal to len(dims) = {len(checked)}"
         )

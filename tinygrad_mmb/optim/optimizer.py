@@ -279,13 +279,12 @@ class Optimizer:
 
 def listed(params: Any) -> list[Any]:
     """list(params), with a word for who passes the model or its method."""
-    try:
-        return list(params)
-    except TypeError:
+    if not hasattr(params, "__iter__") and not hasattr(params, "__getitem__"):
         raise TypeError(
             "params argument given to the optimizer should be an iterable of Tensors or dicts, but "
             f"got {type(params).__name__}. Pass model.parameters(), with its brackets."
-        ) from None
+        )
+    return list(params)
 
 
 def as_list(params: Any) -> list[Any]:
