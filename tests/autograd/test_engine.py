@@ -167,7 +167,7 @@ def test_a_gradient_of_another_shape_is_refused():
 def test_a_gradient_that_is_no_tensor_is_refused():
     with pytest.raises(TypeError, match="Tensors or None"):
         leaf(1).exp().backward([1.0])
-    with pytest.raises(RuntimeError, match="1 tensors and 3 gradients"):
+    with pytest.raises(TypeError, match="Tensors or None"):
         leaf(3).exp().backward([1.0, 1.0, 1.0])
 
 

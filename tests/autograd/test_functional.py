@@ -126,3 +126,23 @@ def test_a_tape_records_in_no_grad_and_watches_constants():
         tape.watch(x)
         y = (x * x).sum()
     assert tape.gradient(y, x).item() == 4.0
+
+
+def test_strict_refuses_a_function_that_is_linear_in_an_input():
+    x = tm.tensor([1.0, 2.0])
+    for f in (tm.autograd.functional.hessian, tm.autograd.functional.hvp):
+        v = () if f is tm.autograd.functional.hessian else (tm.ones(2),)
+        with pytest.raises(RuntimeError, match="does not depend on input 0"):
+            f(lambda x: x.sum(), x, *v, strict=True)
+
+
+def test_gradients_of_nothing_and_batched_ones_are_refused():
+    x = tm.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="non-empty inputs"):
+        tm.autograd.grad(x.sum(), [])
+    with pytest.raises(NotImplementedError, match="is_grads_batched"):
+        tm.autograd.grad(x, x, tm.ones(3, 2), is_grads_batched=True)
+    with pytest.raises(NotImplementedError, match="row by row"):
+        tm.autograd.functional.jacobian(tm.exp, x, vectorize=True)
+    with pytest.raises(TypeError, match="sizes in PyTorch"):
+        tm.Tensor(5)

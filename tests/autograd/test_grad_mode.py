@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import tinygrad_mmb as tm
 
 x = tm.ones(2, requires_grad=True)
@@ -53,3 +55,24 @@ def test_one_no_grad_object_may_be_nested():
             assert not tm.is_grad_enabled()
         assert not tm.is_grad_enabled()
     assert tm.is_grad_enabled()
+
+
+def test_a_generator_runs_in_its_mode_and_leaves_the_callers_as_it_is():
+    @tm.no_grad()
+    def doubled(x):
+        got = yield x * 2
+        yield got, tm.is_grad_enabled()
+
+    steps = doubled(tm.ones(1, requires_grad=True))
+    assert not next(steps).requires_grad
+    assert tm.is_grad_enabled()
+    assert steps.send("sent") == ("sent", False)
+    assert tm.is_grad_enabled()
+    assert list(steps) == []
+
+
+def test_the_mode_is_a_bool():
+    with pytest.raises(TypeError, match="True or False"):
+        tm.set_grad_enabled("on")
+    with pytest.raises(RuntimeError, match="must be a bool"):
+        tm.ones(1).requires_grad = 1

@@ -16,14 +16,32 @@ if TYPE_CHECKING:
 
 
 def backward(
-    root: Tensor | Sequence[Tensor],
-    gradient: Any = None,
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: Any = None,
     inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
-    """Add the gradients of the sum of the roots to `.grad` of every leaf, or of `inputs` only."""
-    outputs = as_list(root)
+    """Add the gradients of Σ tensors to `.grad` of every leaf, or of `inputs` only.
+
+    `grad_variables` is an old name of grad_tensors, which are ∂L/∂tensors.
+    """
+    if grad_tensors is not None and grad_variables is not None:
+        raise RuntimeError("grad_tensors and grad_variables are one thing: pass grad_tensors.")
+    given = grad_variables if grad_tensors is None else grad_tensors
+    fill_gradients(tensors, given, retain_graph, create_graph, inputs)
+
+
+def fill_gradients(
+    roots_of: Tensor | Sequence[Tensor],
+    gradient: Any,
+    retain_graph: bool | None,
+    create_graph: bool,
+    inputs: Tensor | Sequence[Tensor] | None,
+) -> None:
+    """What `backward` and Tensor.backward do."""
+    outputs = as_list(roots_of)
     gradients = [None] * len(outputs) if gradient is None else as_list(gradient)
     roots, gs = first_gradients(outputs, gradients, create_graph)
     keep = create_graph if retain_graph is None else retain_graph
@@ -55,6 +73,7 @@ def grad(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
     """Gradients of Σ outputs with respect to `inputs` (leaves or results); touches no `.grad`.
@@ -66,6 +85,10 @@ def grad(
     Raises: RuntimeError if an input does not require a gradient or was not used.
     """
     ys, xs = as_list(outputs), as_list(inputs)
+    if is_grads_batched:
+        raise NotImplementedError("grad(is_grads_batched=True): call grad once per vector instead")
+    if not xs:
+        raise RuntimeError("grad requires non-empty inputs.")
     if materialize_grads and allow_unused is False:
         raise ValueError("allow_unused=False and materialize_grads=True contradict each other")
     for i, x in enumerate(xs):

@@ -55,11 +55,19 @@ def jvp(
     return _result(y, create_graph), _like(y, js)
 
 
-def jacobian(func: Fn, inputs: Any, create_graph: bool = False, strict: bool = False) -> Any:
+def jacobian(
+    func: Fn,
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
     """∂y/∂x of shape (*y.shape, *x.shape): one backward pass per entry of y.
 
     Several inputs give a tuple, several outputs a tuple of them.
     """
+    _refuse_vectorized("jacobian", vectorize, strategy)
     with enable_grad():
         xs = _variables(inputs)
         y = func(*xs)
@@ -85,14 +93,22 @@ def _jacobian_of(y: Tensor, xs: list[Tensor], create_graph: bool, strict: bool) 
     ]
 
 
-def hessian(func: Fn, inputs: Any, create_graph: bool = False, strict: bool = False) -> Any:
+def hessian(
+    func: Fn,
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
     """∂²f/∂x∂x of a scalar f: the Jacobian of the gradient. Several inputs: a tuple of tuples."""
+    _refuse_vectorized("hessian", vectorize, outer_jacobian_strategy)
     xs = as_list(inputs)
 
     def gradient(k: int) -> Fn:
         return lambda *zs: vjp(func, zs, create_graph=True, strict=strict)[1][k]
 
-    blocks = [jacobian(gradient(k), tuple(xs), create_graph) for k in range(len(xs))]
+    blocks = [jacobian(gradient(k), tuple(xs), create_graph, strict) for k in range(len(xs))]
     return blocks[0][0] if isinstance(inputs, Tensor) else tuple(blocks)
 
 
@@ -109,6 +125,7 @@ def hvp(
         pairs = [(g, d) for g, d in zip(gs, _directions(xs, v), strict=True)
                  if g is not None and g.requires_grad]  # fmt: skip
         hs = _grad([g for g, _ in pairs], xs, [d for _, d in pairs], create_graph)
+        _refuse_unused(hs, strict, "hvp")
     return _result(y, create_graph), _like(inputs, hs)
 
 
@@ -218,6 +235,13 @@ def _require_scalar(y: Any, name: str) -> None:
     _require_tensors(y, name)
     if not isinstance(y, Tensor) or y.array.size != 1:
         raise RuntimeError(f"The function given to {name} should return a single-element Tensor.")
+
+
+def _refuse_vectorized(name: str, vectorize: bool, strategy: str) -> None:
+    if vectorize or strategy != "reverse-mode":
+        raise NotImplementedError(
+            f"{name}(vectorize={vectorize}, {strategy}): row by row, backwards, is what is built"
+        )
 
 
 def _refuse_unused(gs: Sequence[Any], strict: bool, name: str) -> None:

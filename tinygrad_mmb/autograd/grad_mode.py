@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from functools import wraps
+from inspect import isgeneratorfunction
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,12 +27,39 @@ class GradMode:
         recording.reset(self._tokens.pop())
 
     def __call__(self, function: F) -> F:
+        if isgeneratorfunction(function):
+            return generating(function, self.mode)  # type: ignore[return-value]
+
         @wraps(function)
         def in_this_mode(*args: Any, **kwargs: Any) -> Any:
             with GradMode(self.mode):
                 return function(*args, **kwargs)
 
         return in_this_mode  # type: ignore[return-value]
+
+
+def generating(function: Callable[..., Any], mode: bool) -> Callable[..., Any]:
+    """A generator that runs in this mode, and leaves the caller's as it is between its values."""
+
+    @wraps(function)
+    def in_this_mode(*args: Any, **kwargs: Any) -> Any:
+        source = function(*args, **kwargs)
+        proceed, given = source.send, None
+        while True:
+            with GradMode(mode):
+                try:
+                    value = proceed(given)
+                except StopIteration as stop:
+                    return stop.value
+            try:
+                proceed, given = source.send, (yield value)
+            except GeneratorExit:
+                source.close()
+                raise
+            except BaseException as error:
+                proceed, given = source.throw, error
+
+    return in_this_mode
 
 
 class no_grad(GradMode):  # noqa: N801 - PyTorch's name
@@ -58,7 +86,9 @@ class set_grad_enabled(GradMode):  # noqa: N801 - PyTorch's name
     """Switch recording on or off, from here on or, in a with statement, to its end."""
 
     def __init__(self, mode: bool) -> None:
-        super().__init__(bool(mode))
+        if not isinstance(mode, bool):
+            raise TypeError(f"set_grad_enabled takes True or False, not {type(mode).__name__}")
+        super().__init__(mode)
         self._before = recording.get()
         recording.set(self.mode)
 

@@ -59,8 +59,13 @@ class Tensor(Methods, Interchange, Conversions):
 
     __hash__ = object.__hash__  # == compares numbers, so identity has to be said
 
-    def __init__(self, data: Any = (), requires_grad: bool = False) -> None:
+    def __init__(self, data: Any = (), *, requires_grad: bool = False) -> None:
         """Wrap an array or Tensor without copying; lists become the default float dtype."""
+        if isinstance(data, (bool, int, float)):
+            raise TypeError(
+                f"Tensor({data}) would be sizes in PyTorch, of memory without values. Write "
+                f"tensor({data}) for the number, empty({data}) for so many elements."
+            )
         if isinstance(data, Tensor):
             self.array = data.array
         elif hasattr(data, "dtype"):
@@ -77,6 +82,8 @@ class Tensor(Methods, Interchange, Conversions):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if value is not True and value is not False:
+            raise RuntimeError(f"requires_grad must be a bool, not {value!r}")
         if value and self.array.dtype.kind != "f":
             raise RuntimeError(
                 "only Tensors of floating point dtype can require gradients, and this one is "
@@ -171,7 +178,9 @@ class Tensor(Methods, Interchange, Conversions):
         Raises: RuntimeError if nothing was recorded, for a non-scalar without `gradient`, and on a
         second call without retain_graph.
         """
-        differentiate.backward(self, gradient, retain_graph, create_graph, inputs)
+        if gradient is not None and not isinstance(gradient, Tensor):
+            raise TypeError(f"gradients can be Tensors or None, not {type(gradient).__name__}")
+        differentiate.fill_gradients(self, gradient, retain_graph, create_graph, inputs)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> hooks.RemovableHandle:
         """Call `hook(g)` with the complete gradient; what it returns, if not None, replaces it."""
@@ -324,7 +333,7 @@ def tensor(
     elif isinstance(data, (list, tuple)):
         data = plain(data)
     array = to_device(as_array(data, None if dtype is None else as_dtype(dtype)), device or cpu)
-    return Tensor(namespace(array).array(array), requires_grad)
+    return Tensor(namespace(array).array(array), requires_grad=requires_grad)
 
 
 def plain(data: Any) -> Any:
