@@ -154,3 +154,35 @@ def test_a_saved_output_makes_no_cycle_and_survives_the_result():
     loss = x.exp().sum()
     loss.backward()
     np.testing.assert_allclose(x.grad.numpy(), np.exp(x.detach().numpy()))
+
+
+@pytest.mark.parametrize("gradient", [(2,), (4, 3), (3, 3), (12,)])
+def test_a_gradient_of_another_shape_is_refused_even_with_as_many_elements(gradient):
+    class Sloppy(Function):
+        @staticmethod
+        def forward(x):
+            return x * 2.0
+
+        @staticmethod
+        def backward(ctx, g):
+            return np.ones(gradient)
+
+    text = r"SloppyBackward0.*invalid gradient.*expected \(3, 4\)"
+    with pytest.raises(RuntimeError, match=text):
+        Sloppy.apply(variable(3, 4)).sum().backward()
+
+
+@pytest.mark.parametrize(("result", "kind"), [(1.5, "float"), (None, "NoneType"), ([], "list")])
+def test_a_forward_that_returns_no_array_is_refused(result, kind):
+    class Careless(Function):
+        @staticmethod
+        def forward(x):
+            return result
+
+    with pytest.raises(TypeError, match=rf"Careless\.forward returned a value of type {kind}"):
+        Careless.apply(variable(2))
+
+
+def test_gradcheck_names_the_class_whose_apply_it_is_given():
+    with pytest.raises(tm.autograd.GradcheckError, match=r"WrongCube.*See WrongCube\.backward"):
+        tm.autograd.gradcheck(WrongCube.apply, (variable(2),))

@@ -141,10 +141,22 @@ def test_tensor_copies_and_infers_dtypes():
     assert tm.Tensor([1, 2, 3]).dtype == tm.float32
 
 
-@pytest.mark.parametrize("data", ["text", [None], [1 + 2j], np.array([1j]), object()])
-def test_what_is_no_number_is_refused(data):
-    with pytest.raises(TypeError, match=r"a Tensor cannot hold|must be real number|convert"):
+@pytest.mark.parametrize("data", ["text", [1 + 2j], np.array([1j]), np.array([None])])
+def test_what_no_dtype_can_hold_is_refused(data):
+    with pytest.raises(TypeError, match=r"a Tensor cannot hold|invalid data type 'str'"):
         tm.tensor(data)
+
+
+@pytest.mark.parametrize("data", [None, [None], object(), {"a": 1}, 2**70])
+def test_what_is_no_number_is_refused(data):
+    with pytest.raises(RuntimeError, match=r"Could not infer dtype|Overflow"):
+        tm.tensor(data)
+
+
+@pytest.mark.parametrize(("data", "error"), [(["1.5"], ValueError), ([1.0, None], RuntimeError)])
+def test_numpy_s_readings_of_text_and_none_are_refused_with_a_dtype_too(data, error):
+    with pytest.raises(error, match="Tensors hold numbers"):
+        tm.tensor(data, dtype=tm.float32)
 
 
 def test_ragged_lists_are_refused():

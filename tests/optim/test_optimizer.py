@@ -409,3 +409,22 @@ def test_gradients_added_up_before_a_step_are_silent_and_so_is_the_loop_afterwar
                 (p * p).sum().backward()
             optimizer.step()
     loop(p, optimizer, None)  # outside nothing is watched
+
+
+def test_options_of_an_update_stand_behind_a_star():
+    with pytest.raises(TypeError, match=r"Loose\.update: lr should stand behind a star.*\*, lr"):
+
+        class Loose(optim.Optimizer):
+            def update(self, theta, g, state, lr):
+                theta -= lr * g
+
+
+def test_an_update_that_returns_new_values_is_refused():
+    class Returning(optim.Optimizer):
+        def update(self, theta, g, state, *, lr):
+            return theta - lr * g
+
+    p = parameter(1.0)
+    give(p, 1.0)
+    with pytest.raises(TypeError, match=r"Returning\.update returned.*in place"):
+        Returning([p], {"lr": 0.1}).step()

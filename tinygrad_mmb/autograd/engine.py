@@ -21,6 +21,9 @@ class Node(Protocol):
 
     hooks: Hooks | None
 
+    def name(self) -> str:
+        """What error messages call it."""
+
     @property
     def next_functions(self) -> Sequence[Edge | None]:
         """Where the gradients of the inputs go; None where there is none."""
@@ -91,7 +94,7 @@ def send(
         if gx is not None:
             shape, dtype = source.outputs[k]
             if gx.shape != shape:  # forward broadcast, so backward sums
-                gx = ops.sum_to(gx, shape)
+                gx = summed(node, gx, shape)
             if gx.dtype is not dtype and gx.dtype != dtype:  # forward promoted, so backward casts
                 gx = ops.to(gx, dtype)
             sums = arrived.get(source)
@@ -104,6 +107,17 @@ def send(
         awaited[source] -= 1
         if not awaited[source]:
             ready.append(source)
+
+
+def summed(node: Node, gx: Any, shape: tuple[int, ...]) -> Any:
+    """A gradient, summed over what forward had repeated."""
+    try:
+        return ops.sum_to(gx, shape)
+    except RuntimeError:
+        raise RuntimeError(
+            f"{node.name()} returned an invalid gradient: got shape {tuple(gx.shape)}, but "
+            f"expected {shape}, the shape of its input, or one that broadcasts from it."
+        ) from None
 
 
 def plan(
@@ -147,6 +161,10 @@ class Start:
 
     def __init__(self, roots: Sequence[Edge]) -> None:
         self.next_functions: Sequence[Edge | None] = roots
+
+    def name(self) -> str:
+        """Of what the user handed to backward."""
+        return "backward"
 
     def backward(self, gs: list[Any]) -> Sequence[Any]:
         """What the user said ∂L/∂roots is."""

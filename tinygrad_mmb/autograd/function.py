@@ -203,9 +203,16 @@ class Function:
             output, extras = output
         many = type(output) is tuple
         outputs = list(output) if many else [output]
-        for k, y in enumerate(outputs):
-            if not y.ndim:
-                outputs[k] = as_array(y)  # NumPy makes scalars of 0-d results
+        try:
+            for k, y in enumerate(outputs):
+                if not y.ndim:
+                    outputs[k] = as_array(y)  # NumPy makes scalars of 0-d results
+        except AttributeError:
+            kind = type(outputs[k]).__name__
+            raise TypeError(
+                f"{cls.__name__}.forward returned a value of type {kind}, but should return an "
+                "array, or a tuple of arrays."
+            ) from None
         if cls.contiguous:
             outputs = [in_rows(y) for y in outputs]
         elif cls.broadcasts and outputs[0].ndim > 1:

@@ -39,7 +39,7 @@ def gradcheck(
     with raise_exception=False); ValueError if no input requires a gradient.
     """
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-    name = name or getattr(func, "__name__", "f")
+    name = name or name_of(func)
     wrt = [k for k, x in enumerate(args) if isinstance(x, Tensor) and x.requires_grad]
     if not wrt:
         raise ValueError(
@@ -88,10 +88,16 @@ def gradgradcheck(
         )
         return [g for g in gs if g is not None]
 
-    name = name or getattr(func, "__name__", "f")
+    name = name or name_of(func)
     if not outputs_of(gradient(*args, *us)):
         return True  # the gradient does not depend on anything: there is no second derivative
     return gradcheck(gradient, (*args, *us), eps, atol, rtol, raise_exception, name)
+
+
+def name_of(func: Any) -> str:
+    """How reports call a function: Cube for Cube.apply."""
+    owner = getattr(func, "__self__", None)
+    return owner.__name__ if isinstance(owner, type) else getattr(func, "__name__", "f")
 
 
 def analytic_gradients(

@@ -21,7 +21,10 @@ class SumTo(Function):
     def forward(x: Array, shape: tuple[int, ...]) -> Array:
         lead = x.ndim - len(shape)
         axes = (*range(lead), *[lead + i for i, n in enumerate(shape) if n == 1])
-        return x.sum(axis=axes).reshape(shape)
+        y = x.sum(axis=axes, keepdims=True)
+        if lead < 0 or y.shape[lead:] != shape:  # reshape would take (2, 3) for (3, 2)
+            raise RuntimeError(f"a tensor of shape {x.shape} cannot be summed to shape {shape}")
+        return y.reshape(shape)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

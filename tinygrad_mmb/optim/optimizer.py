@@ -40,10 +40,11 @@ class Optimizer:
             def update(self, theta, g, state, *, lr):
                 theta -= lr * namespace(theta).sign(g)
 
-    `theta` and `g` are arrays; `theta` is changed in place, `g` never. The keyword arguments of
-    `update` are filled from the options of the parameter's group; one named `t` counts the steps
-    of this parameter, from 1. `state` is a dictionary of arrays, made by `start` before the first
-    step. `step` asks the kernel table first: a twin takes (thetas, gs, states, ts) of a group.
+    `theta` and `g` are arrays; `theta` is changed in place (theta -= ..., theta[...] = ...; a
+    plain theta = ... moves nothing), `g` never. The keyword arguments of `update` are filled from
+    the options of the parameter's group; one named `t` counts the steps of this parameter, from 1.
+    `state` is a dictionary of arrays, made by `start` before the first step. `step` asks the kernel
+    table first: a twin takes (thetas, gs, states, ts) of a group.
 
     Raises: TypeError for a Tensor where a list of them belongs, or for what is no Tensor;
     ValueError for no parameters, for inner results, and for a parameter in two groups.
@@ -58,6 +59,12 @@ class Optimizer:
         super().__init_subclass__(**kwargs)
         if "update" in vars(cls):
             names = inspect.signature(cls.update).parameters.values()
+            stray = [p.name for p in names if p.kind is p.POSITIONAL_OR_KEYWORD][4:]
+            if stray:
+                raise TypeError(
+                    f"{cls.__name__}.update: {', '.join(stray)} should stand behind a star: "
+                    f"def update(self, theta, g, state, *, {', '.join(stray)})"
+                )
             keywords = [p.name for p in names if p.kind is p.KEYWORD_ONLY]
             cls._options = tuple(k for k in keywords if k != "t")
             cls._counts = "t" in keywords
@@ -90,7 +97,7 @@ class Optimizer:
         """What `update` will find in its `state`: nothing, unless the algorithm remembers."""
         return {}
 
-    def update(self, *args: Any, **options: Any) -> None:
+    def update(self, *args: Any, **options: Any) -> object:
         """The formula, with arguments (theta, g, state, *, ...). Every algorithm has its own."""
         raise NotImplementedError(f"{type(self).__name__} needs an update(theta, g, state, ...)")
 
@@ -131,7 +138,11 @@ class Optimizer:
             for i, theta in enumerate(thetas):
                 if self._counts:
                     options["t"] = ts[i]
-                self.update(theta, gs[i], states[i], **options)
+                if self.update(theta, gs[i], states[i], **options) is not None:
+                    raise TypeError(
+                        f"{type(self).__name__}.update returned something, but should change theta "
+                        "in place: theta -= ..., or theta[...] = ..."
+                    )
         for p, kept, arrays in zip(params, memory, states, strict=True):
             p.storage.touch()  # a graph that saved the old values must notice
             for name, array in arrays.items():  # `update` may have made or replaced some
