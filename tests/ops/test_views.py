@@ -166,3 +166,30 @@ def test_arguments_are_taken_by_the_forms_and_names_that_pytorch_takes(call):
         return [getattr(p, "tolist", lambda p=p: p)() for p in parts]
 
     assert outcome(tm) == outcome(torch)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("call", [
+    "m.round(m.tensor([1, 2]), decimals=0)", "m.add(m.ones(2), 1e40, alpha=0)",
+    "m.add(m.ones(2), 3.3, alpha=7)", "m.movedim(m.ones(2, 3), 0, (1,))", "m.ones(2, 3).norm(1)",
+    "F.batch_norm(m.ones(2, 3), m.ones(3), m.ones(3), eps=-0.5)", "F.leaky_relu(m.ones(2), [1])",
+    "F.pad(m.ones(2), (1, 1), value=1e40)", "m.floor(m.ones(2, 3).int().t()).is_contiguous()",
+    "m.ones(3, 2).t().sort(0)[1].is_contiguous()", "(m.ones(3, 2).t() == m.ones(2, 3)).stride()",
+    "m.where(m.ones(2, 3) > 0, m.ones(3, 2).t(), m.zeros(2, 3)).stride()",
+    "m.linalg.inv(m.eye(3)).is_contiguous()", "m.zeros(0).var(correction=-2)",
+    "m.where(m.tensor([True]), None, None)", "m.zeros(2, dtype=m.int64).eq_(m.ones(2))",
+])  # fmt: skip
+def test_values_layouts_and_refusals_at_the_edges_are_pytorchs(call):
+    torch = pytest.importorskip("torch")
+    import torch.nn.functional as theirs
+
+    from tinygrad_mmb.nn import functional as ours
+
+    def outcome(module, functional):
+        try:
+            y = eval(call, {"m": module, "F": functional})
+        except Exception as error:
+            return type(error)
+        return str(y.tolist()) if hasattr(y, "tolist") else y
+
+    assert outcome(tm, ours) == outcome(torch, theirs)

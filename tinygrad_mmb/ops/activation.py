@@ -155,7 +155,7 @@ def relu(input: X) -> X:
 
 def leaky_relu(input: X, negative_slope: float = 0.01, inplace: bool = False) -> X:
     """x where x > 0, else negative_slope · x."""
-    return applied(input, inplace, LeakyRelu.apply, negative_slope)
+    return applied(input, inplace, LeakyRelu.apply, promotion.number(negative_slope))
 
 
 def elu(input: X, alpha: float = 1.0, inplace: bool = False) -> X:
@@ -164,7 +164,7 @@ def elu(input: X, alpha: float = 1.0, inplace: bool = False) -> X:
     Source: Clevert, Unterthiner, Hochreiter, Fast and accurate deep network learning by exponential
     linear units, 2016.
     """
-    return applied(input, inplace, Elu.apply, alpha, 1.0)
+    return applied(input, inplace, Elu.apply, promotion.number(alpha), 1.0)
 
 
 def selu(input: X, inplace: bool = False) -> X:
@@ -197,7 +197,8 @@ def gelu(input: X, *, approximate: str = "none") -> X:
 
 def softplus(input: X, beta: float = 1, threshold: float = 20) -> X:
     """ln(1 + e^(βx)) / β: a smooth relu, and x itself where βx > threshold."""
-    return applied(input, False, Softplus.apply, beta, threshold)
+    numbers = promotion.number(beta), promotion.number(threshold)
+    return applied(input, False, Softplus.apply, *numbers)
 
 
 def gated_by_sigmoid(x: X) -> X:

@@ -146,6 +146,9 @@ def scaled(meet: Callable[[list[Any]], Any], input: Any, other: Any, alpha: Any)
         )
     alpha = promotion.fits(alpha, dtype, "alpha")
     if not hasattr(other, "dtype"):
+        if dtype.kind == "f":  # in the dtype, as PyTorch: what overflows there is ∞, and 0 · ∞ NaN
+            inside = float32 if dtype == float16 else dtype
+            return float(inside.type(promotion.number(other)) * inside.type(alpha))
         return promotion.cast(promotion.cast(other, dtype) * alpha, dtype)
     return ops.mul(ops.to(other, dtype), alpha)
 

@@ -18,6 +18,8 @@ __all__ = ["gather", "nonzero", "scatter_add"]
 class Gather(Function):
     """y[i] = x[i with its place `dim` replaced by index[i]].   ∂L/∂x = g, added there."""
 
+    contiguous = True
+
     @staticmethod
     def forward(x: Array, dim: int, index: Array) -> Array:
         if not index.size:

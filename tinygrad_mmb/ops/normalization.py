@@ -141,6 +141,8 @@ def batch_norm(
     """
     require_tensor("batch_norm", input, error=AttributeError)
     where = f"batch_norm of input {tuple(input.shape)}"
+    if eps < 0.0:
+        raise ValueError(f"{where}: eps must be non-negative, but got {eps}")
     if training:
         check_batch(where, input, running_mean, running_var, momentum, eps)
     check_statistics(where, input, running_mean, running_var, weight, bias, training)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
+from tinygrad_mmb.autograd.promotion import fits
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, namespace
 
@@ -114,4 +115,4 @@ def fitting(where: str, value: Any, dtype: Any) -> Any:
     """The constant as PyTorch stores it: cut to an integer where the dtype is one."""
     if value is None:
         return 0
-    return int(value) if dtype.kind in "iu" else value
+    return int(value) if dtype.kind in "iu" else fits(value, dtype, where)

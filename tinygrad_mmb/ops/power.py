@@ -11,7 +11,7 @@ from tinygrad_mmb.autograd import promotion
 from tinygrad_mmb.autograd.half_precision import widened
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
-from tinygrad_mmb.backend import Array, float16, is_array, namespace
+from tinygrad_mmb.backend import Array, float16, float32, is_array, namespace
 from tinygrad_mmb.ops.elementwise import Binary, Elementwise, Operand
 
 __all__ = ["pow", "reciprocal", "rsqrt", "sqrt", "square"]
@@ -31,6 +31,8 @@ class Pow(Binary):
             return integer_power(a, b)
         if is_array(b):
             raise NotImplementedError('"pow" not implemented for Bool: convert first, x.to(int64).')
+        if b and not float32.type(b):
+            raise NotImplementedError(f"pow: a bool to the power {b}, which is nearly 0.")
         return a | (not b)
 
     @staticmethod
@@ -132,6 +134,8 @@ def float_to_number(a: Array, b: float) -> Array:
     if b in (-1, -2):
         return 1.0 / (a if b == -1 else a * a)
     exponent = promotion.fits(b, a.dtype, "pow")
+    if exponent and not a.dtype.type(exponent):
+        raise NotImplementedError(f"pow: the exponent {b} is 0 in {a.dtype}, but not in PyTorch.")
     return namespace(a).power(widened(a), exponent).astype(a.dtype)
 
 

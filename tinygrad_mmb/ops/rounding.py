@@ -11,6 +11,7 @@ from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
 from tinygrad_mmb.backend import Array, namespace
 from tinygrad_mmb.ops.elementwise import Elementwise
+from tinygrad_mmb.ops.views import whole
 
 __all__ = ["abs", "absolute", "ceil", "floor", "round", "sign"]
 
@@ -51,7 +52,7 @@ class Sign(Staircase):
     @staticmethod
     def forward(x: Array) -> Array:
         if x.dtype.kind == "b":
-            return x.copy()
+            return x.copy(order="K")
         return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
 
 
@@ -61,7 +62,7 @@ class Floor(Staircase):
     @staticmethod
     def forward(x: Array) -> Array:
         refuse_bool("floor", x)
-        return namespace(x).floor(x) if x.dtype.kind == "f" else x.copy()
+        return namespace(x).floor(x) if x.dtype.kind == "f" else x.copy(order="K")
 
 
 class Ceil(Staircase):
@@ -70,7 +71,7 @@ class Ceil(Staircase):
     @staticmethod
     def forward(x: Array) -> Array:
         refuse_bool("ceil", x)
-        return namespace(x).ceil(x) if x.dtype.kind == "f" else x.copy()
+        return namespace(x).ceil(x) if x.dtype.kind == "f" else x.copy(order="K")
 
 
 class Round(Staircase):
@@ -82,7 +83,7 @@ class Round(Staircase):
         if x.dtype.kind != "f":
             if decimals:
                 raise NotImplementedError(f"round with decimals is not implemented for {x.dtype}.")
-            return x.copy()
+            return x.copy(order="K")
         xp, wide = namespace(x), widened(x)
         unit = 10.0 ** (decimals if decimals > 0 else -decimals)
         y = xp.rint(wide * unit) / unit if decimals > 0 else xp.rint(wide / unit) * unit
@@ -135,6 +136,8 @@ def ceil(input: X) -> X:
 
 
 @method(inplace=True)
-def round(input: X, *, decimals: int = 0) -> X:
+def round(input: X, *, decimals: Any = ...) -> X:
     """Each element rounded to `decimals` digits after the point, halves to the even neighbour."""
-    return Round.apply(input, decimals)
+    if decimals is not ... and input.dtype.kind != "f":
+        raise NotImplementedError(f"round with decimals is not implemented for {input.dtype}.")
+    return Round.apply(input, 0 if decimals is ... else whole(decimals, "decimals"))

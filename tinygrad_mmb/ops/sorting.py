@@ -9,6 +9,7 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, as_array, int64, namespace
+from tinygrad_mmb.backend.layout import led_by_operands
 from tinygrad_mmb.ops.dimensions import NOT_GIVEN, require_bool, require_tensor
 from tinygrad_mmb.ops.extremes import ValuesIndices
 from tinygrad_mmb.ops.gathering import AddAlong
@@ -27,8 +28,9 @@ class Sort(Function):
     def forward(x: Array, dim: int, descending: bool) -> tuple[Array, Array]:
         if not x.ndim:
             return x.copy(), as_array(0, int64)
-        indices = order(x, dim, descending)
-        return namespace(x).take_along_axis(x, indices, axis=dim), indices
+        indices = led_by_operands(order(x, dim, descending), [x])
+        values = namespace(x).take_along_axis(x, indices, axis=dim)
+        return led_by_operands(values, [x]), indices
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -85,7 +87,7 @@ class Argsort(Function):
 
     @staticmethod
     def forward(x: Array, dim: int, descending: bool) -> Array:
-        return order(x, dim, descending) if x.ndim else as_array(0, int64)
+        return led_by_operands(order(x, dim, descending), [x]) if x.ndim else as_array(0, int64)
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:

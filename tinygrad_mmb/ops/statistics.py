@@ -241,7 +241,7 @@ def checked_arguments(
 
 @method
 def norm(
-    input: X, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: DType | None = None
+    input: X, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> X:
     """(Σ |x|ᵖ)^(1/p) over `dim` or all; "fro" (Frobenius) is p = 2.
 

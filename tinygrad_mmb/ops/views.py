@@ -335,6 +335,8 @@ def t(input: X) -> X:
 @method
 def movedim(input: X, source: Any, destination: Any) -> X:
     """Dimensions `source` moved to the places `destination`; the others keep their order."""
+    if isinstance(source, (tuple, list)) != isinstance(destination, (tuple, list)):
+        raise TypeError(f"movedim: two ints or two tuples, but got {source} and {destination}")
     places = [s if isinstance(s, (tuple, list)) else (s,) for s in (source, destination)]
     sources, targets = ([dim_of(d, input.ndim) for d in p] for p in places)
     if len(sources) != len(targets) or len(set(sources)) + len(set(targets)) != 2 * len(sources):
