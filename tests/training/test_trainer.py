@@ -316,3 +316,32 @@ def test_an_epoch_covers_each_sample_once_in_the_order_of_its_seed():
 
     assert sorted(order(1)) == list(range(10))
     assert order(1) == order(1) != order(2)
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        (lambda m, o, f: (m, f, o), r"optimizer.*MSELoss.*Trainer\(model, optimizer, loss\)"),
+        (lambda m, o, f: (m, type(o), f), r"optimizer.*the class SGD.*SGD\(\.\.\.\)"),
+        (lambda m, o, f: (m, o, type(f)), r"loss.*the class MSELoss.*MSELoss\(\.\.\.\)"),
+        (lambda m, o, f: (m.parameters(), o, f), r"model.*Module.*generator"),
+    ],
+)
+def test_parts_in_another_order_and_classes_for_objects_are_refused(parts, text):
+    model = nn.Linear(3, 1)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(TypeError, match=text):
+        Trainer(*parts(model, optimizer, nn.MSELoss()))
+
+
+def test_metrics_need_names():
+    model = nn.Linear(3, 1)
+    with pytest.raises(TypeError, match=r"metrics should have names.*list"):
+        Trainer(model, optim.SGD(model.parameters(), lr=0.1), nn.MSELoss(), metrics=[len])
+
+
+def test_a_data_set_without_a_loader_and_a_callback_without_brackets_are_refused():
+    with pytest.raises(TypeError, match=r"TensorDataset gives single samples.*DataLoader"):
+        trainer_of().fit(TensorDataset(tm.ones(4, 3), tm.ones(4, 1)))
+    with pytest.raises(TypeError, match=r"EarlyStopping is a class"):
+        trainer_of().fit(data(), callbacks=[EarlyStopping])

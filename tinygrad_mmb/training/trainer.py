@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mmb.autograd.tensor import Tensor
+from tinygrad_mmb.data.dataset import Dataset
 from tinygrad_mmb.nn.module import Module
 from tinygrad_mmb.nn.utils import clip_grad_norm_
 from tinygrad_mmb.optim.optimizer import Optimizer
@@ -49,6 +50,7 @@ class Trainer:
         clip_grad_norm: float | None = None,
         device: Any = None,
     ) -> None:
+        check_parts(model, optimizer, loss, metrics, set_metrics)
         self.model, self.optimizer, self.loss, self.device = model, optimizer, loss, device
         self.metrics, self.set_metrics = dict(metrics or {}), dict(set_metrics or {})
         self.clip_grad_norm = clip_grad_norm
@@ -77,8 +79,12 @@ class Trainer:
         `train` and `val` give pairs (input, target). `resume_from` names a folder of checkpoints;
         an empty one starts anew.
         Raises: ValueError if the training data is empty, or a checkpoint belongs to other
-        callbacks.
+        callbacks; TypeError for a data set where its loader belongs, a class where an object does.
         """
+        check_data(train, val)
+        for callback in callbacks:
+            if isinstance(callback, type):
+                raise TypeError(f"Trainer.fit: {callback.__name__} is a class: write its brackets")
         self.train_loader, self.val_loader, self.epochs = train, val, epochs
         # sorted is stable: the others keep their order
         self.callbacks = sorted(callbacks, key=lambda c: c.runs_last)
@@ -195,3 +201,41 @@ class Trainer:
 
 def _loader_state(loader: Any) -> dict[str, Any] | None:
     return loader.state_dict() if hasattr(loader, "state_dict") else None
+
+
+def check_parts(model: Any, optimizer: Any, loss: Any, *metrics: Any) -> None:
+    """Raise TypeError for a class where an object belongs, and for arguments in another order."""
+    if not isinstance(model, Module):
+        raise TypeError(f"Trainer: model should be a Module, but got {shown(model)}")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"Trainer: optimizer should be an Optimizer, but got {shown(optimizer)}. The order is "
+            "Trainer(model, optimizer, loss)"
+        )
+    if not callable(loss) or (isinstance(loss, type) and issubclass(loss, Module)):
+        raise TypeError(
+            f"Trainer: loss should be called as loss(output, target), but got {shown(loss)}"
+        )
+    for given in metrics:
+        if given is not None and not isinstance(given, Mapping):
+            raise TypeError(
+                f"Trainer: metrics should have names, {{'accuracy': accuracy}}, but got "
+                f"{shown(given)}"
+            )
+
+
+def shown(value: Any) -> str:
+    """A value of a wrong kind, for an error."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}; write its brackets: {value.__name__}(...)"
+    return type(value).__name__
+
+
+def check_data(*given: Any) -> None:
+    """Raise TypeError for a data set: it gives samples, and batches are needed."""
+    for data in given:
+        if isinstance(data, Dataset):
+            raise TypeError(
+                f"Trainer.fit takes batches, but {type(data).__name__} gives single samples. Wrap "
+                "it: DataLoader(dataset, batch_size=32, shuffle=True)"
+            )
