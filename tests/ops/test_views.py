@@ -177,6 +177,7 @@ def test_arguments_are_taken_by_the_forms_and_names_that_pytorch_takes(call):
     "m.ones(3, 2).t().sort(0)[1].is_contiguous()", "(m.ones(3, 2).t() == m.ones(2, 3)).stride()",
     "m.where(m.ones(2, 3) > 0, m.ones(3, 2).t(), m.zeros(2, 3)).stride()",
     "m.linalg.inv(m.eye(3)).is_contiguous()", "m.zeros(0).var(correction=-2)",
+    "m.zeros(2).__setitem__(m.tensor([0, 1], dtype=m.uint8), 1)",
     "m.where(m.tensor([True]), None, None)", "m.zeros(2, dtype=m.int64).eq_(m.ones(2))",
 ])  # fmt: skip
 def test_values_layouts_and_refusals_at_the_edges_are_pytorchs(call):

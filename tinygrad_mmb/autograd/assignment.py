@@ -16,7 +16,7 @@ from tinygrad_mmb.autograd.inplace import (
 )
 from tinygrad_mmb.autograd.overlap import is_dense, refuse_overlap, refuse_repetition
 from tinygrad_mmb.autograd.promotion import fits
-from tinygrad_mmb.backend import DType, namespace
+from tinygrad_mmb.backend import DType, namespace, uint8
 
 if TYPE_CHECKING:
     from tinygrad_mmb.autograd.tensor import Tensor
@@ -33,6 +33,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         if type(value).__name__ in ("ndarray", "bool_") and type(value).__module__ == "numpy":
             raise TypeError(f"can't assign a numpy.{type(value).__name__}; make it a Tensor first")
         value = fits(value, x.dtype, "x[index] = value")
+    refuse_bytes_as_mask(index, value)
     parsed = ops.parse_index(index, x.shape)
     part = x
     if parsed.basic is not None and not covers(parsed.basic, x.shape):
@@ -41,6 +42,18 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         _set_view(part, value)
     else:
         _set_places(part, parsed.advanced, value)
+
+
+def refuse_bytes_as_mask(index: Any, value: Any) -> None:
+    """Raise RuntimeError for one number at a mask of dtype uint8, as PyTorch does."""
+    if isinstance(value, tensors.Tensor) and value.array.size != 1:
+        return
+    for i in index if isinstance(index, tuple) else (index,):
+        if isinstance(i, tensors.Tensor) and i.dtype == uint8 and i.ndim:
+            raise RuntimeError(
+                "masked_fill_ only supports boolean masks, but got mask with dtype uint8. Compare "
+                "first: x[mask != 0] = value."
+            )
 
 
 def covers(index: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
