@@ -165,11 +165,18 @@ def table(rows: dict[str, Any]) -> str:
 def main() -> None:
     """Measure what is installed, print the table, and write the numbers if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument(
+        "--rounds", type=int, default=25, help="how often each is timed, in turn [%(default)s]"
+    )
+    parser.add_argument(
+        "--peers", default=",".join(PEERS), help="which engines, by commas [%(default)s]"
+    )
     parser.add_argument("--json", type=Path, help="write every number to this file")
     options = parser.parse_args()
-    rows = measure(options.peers.split(","), options.rounds)
+    peers = options.peers.split(",")
+    if unknown := set(peers) - set(PEERS):
+        parser.error(f"no such engine: {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}")
+    rows = measure(peers, options.rounds)
     print(table(rows))
     if options.json:
         versions = {name: version(name.replace("_", "-")) for name in [*rows, "numpy"]}

@@ -16,15 +16,28 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Write the methods you need. What a callback remembers belongs in its `state_dict`."""
+    """Write the methods you need. What a callback remembers belongs in its `state_dict`.
+
+    `trainer` shows model, optimizer, epoch, batch and step (how many are finished), epochs (wanted)
+    and history; `trainer.stop(reason)` ends the training after this epoch.
+    """
 
     runs_last = False  # after all others: what writes down their state
 
-    def on_fit_start(self, trainer: Trainer) -> None: ...
-    def on_epoch_start(self, trainer: Trainer) -> None: ...
-    def on_step_end(self, trainer: Trainer, values: Row) -> None: ...
-    def on_epoch_end(self, trainer: Trainer, metrics: Row) -> None: ...
-    def on_fit_end(self, trainer: Trainer) -> None: ...
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Before the first epoch, or the first one after a resume."""
+
+    def on_epoch_start(self, trainer: Trainer) -> None:
+        """Before the first batch of an epoch."""
+
+    def on_step_end(self, trainer: Trainer, values: Row) -> None:
+        """After each batch; `values` are its loss and metrics."""
+
+    def on_epoch_end(self, trainer: Trainer, metrics: Row) -> None:
+        """After each epoch; `metrics` is its row of the history: loss, val_loss, lr, seconds."""
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """After the last epoch."""
 
     def state_dict(self) -> dict[str, Any]:
         return {}
