@@ -130,7 +130,7 @@ def _set_places(part: Tensor, indices: tuple[Any, ...], value: Any) -> None:
         places = [i.array if isinstance(i, tensors.Tensor) else i for i in indices]
         source = value.array if isinstance(value, tensors.Tensor) else value
         part.array[tuple([slice(None) if i is None else i for i in places])] = source
-        part.storage.touch()
+        part.memory.touch()
     except ValueError as error:
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(getattr(value, 'shape', ()))} cannot be "

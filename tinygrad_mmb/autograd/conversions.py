@@ -32,7 +32,7 @@ class Conversions:
     @property
     def _version(self) -> Any:
         """How often this memory was written to in place. PyTorch's name."""
-        return self.storage.version  # type: ignore[attr-defined]
+        return self.memory.version  # type: ignore[attr-defined]
 
     def type_as(self, other: Any) -> Any:
         """x in the dtype and on the device of another Tensor."""

@@ -211,7 +211,7 @@ class AccumulateGrad:
             leaf._grad = tensors.wrap(as_array(old.array + gs[0]))
         else:
             old.array += gs[0]
-            old.storage.touch()
+            old.memory.touch()
         for hook in self.ready_hooks:
             hook(leaf)
         return ()

@@ -129,7 +129,7 @@ def _without_cycle(value: Any, node: Context) -> Any:
     if not isinstance(value, Tensor) or value.grad_fn is not node:
         return value
     saved = _Output.__new__(_Output)
-    saved.array, saved._storage = value.array, value.storage
+    saved.array, saved._storage = value.array, value.memory
     saved.output_nr = value.output_nr
     return saved
 

@@ -84,11 +84,11 @@ def write(x: Tensor, value: Tensor, before: Tensor | None) -> Tensor:
         value = ops.Overwrite.apply(before, value)  # the op has no gradient: zero
     cast = ops.to(value, x.dtype)
     x.array[...] = cast.array
-    storage = x.storage
+    storage = x.memory
     storage.touch()
     if before is not None:
-        value.storage.moved_to(storage)
-        cast.storage.moved_to(storage)
+        value.memory.moved_to(storage)
+        cast.memory.moved_to(storage)
         share_result(cast, x)
         if x._view is None:
             move(x, cast)
@@ -179,7 +179,7 @@ def overwrite(x: Tensor, source: Any) -> Tensor:
     """Checked values of any dtype into x."""
     if not is_recorded(x, [source]):
         x.array[...] = source.array if isinstance(source, tensors.Tensor) else source
-        x.storage.touch()
+        x.memory.touch()
         return x
     refuse_unrecordable(x)
     before = as_it_was(x)
@@ -189,7 +189,7 @@ def overwrite(x: Tensor, source: Any) -> Tensor:
 def detached(x: Tensor) -> Tensor:
     """A constant over the same memory, whose writes are noticed."""
     t = tensors.wrap(x.array)
-    t._storage = x.storage
+    t._storage = x.memory
     return t
 
 
@@ -200,7 +200,7 @@ def detach_(x: Tensor) -> Tensor:
             "Can't detach views in-place. Use detach() instead, which gives a new Tensor."
         )
     if x.grad_fn is not None:
-        x._storage = Detached(x.storage)
+        x._storage = Detached(x.memory)
     x.grad_fn, x.output_nr, x._requires_grad, x._retains_grad = None, 0, False, False
     spread(x)
     return x

@@ -144,7 +144,7 @@ class Tensor(Methods, Interchange, Conversions):
         return self._leaf, 0
 
     @property
-    def storage(self) -> Storage:
+    def memory(self) -> Storage:
         """The record of in-place writes that all Tensors over this memory share."""
         if self._storage is None:
             self._storage = Storage()

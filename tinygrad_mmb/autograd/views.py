@@ -119,7 +119,7 @@ def link_views(
     for k, y in enumerate(outputs):
         if cls is ops.Reshape and y.array.size and not share(x.array, y.array):
             continue  # only reshape may copy
-        storage = x.storage
+        storage = x.memory
         y._storage = storage
         step = Step(cls, inputs[1:], k if many else None)
         y._view = View(base, (*path, step), refusal, storage.version)
@@ -154,7 +154,7 @@ def renew(x: Tensor) -> None:
     view = x._view
     if view is None:
         return
-    version = x.storage.version
+    version = x.memory.version
     if view.seen == version:
         return
     if x._grad_fn is None and not view.base._requires_grad:

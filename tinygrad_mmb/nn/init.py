@@ -248,5 +248,5 @@ def normal(shape: tuple[int, ...], generator: Generator | None) -> Array:
 def write(tensor: Tensor, values: Any) -> Tensor:
     """Put values in, unrecorded; a note for autograd that they have changed."""
     tensor.array[...] = values
-    tensor.storage.touch()
+    tensor.memory.touch()
     return tensor

@@ -243,7 +243,7 @@ class Module(ForwardHooks):
                 parameter.grad = None
             else:
                 parameter.grad.array[...] = 0
-                parameter.grad.storage.touch()
+                parameter.grad.memory.touch()
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Move to a device, a floating dtype, or both: to("cuda"), to(float64), to(tensor).

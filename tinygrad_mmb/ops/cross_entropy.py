@@ -240,7 +240,7 @@ def safe_classes(where: str, target: Any, classes: int, ignore_index: int) -> tu
         )
     if isinstance(target, Tensor):
         safe = Tensor(t)
-        safe._storage = target.storage  # so that a write to the target is noticed in backward
+        safe._storage = target.memory  # so that a write to the target is noticed in backward
         return None if ignored is None else Tensor(ignored), safe
     return ignored, t
 

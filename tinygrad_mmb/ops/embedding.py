@@ -137,7 +137,7 @@ def shorten(weight: Any, index: Array, max_norm: float, norm_type: float) -> Non
     with no_grad():
         table[chosen[long]] *= factors[:, None]
     if isinstance(weight, Tensor):
-        weight.storage.touch()
+        weight.memory.touch()
 
 
 def one_hot(tensor: X, num_classes: int = -1) -> X:

@@ -185,7 +185,7 @@ def move(running: Any, batch: Any, momentum: float) -> None:
     target: Array = getattr(running, "array", running)
     target[...] = (1 - momentum) * target + momentum * getattr(batch, "array", batch)
     if isinstance(running, Tensor):
-        running.storage.touch()
+        running.memory.touch()
 
 
 def check_batch(where: str, x: Any, mean: Any, var: Any, momentum: Any, eps: float) -> None:

@@ -124,5 +124,5 @@ def unchanged(x: Any, *needed: Any) -> Any:
     if not getattr(x, "requires_grad", False):
         return x
     y = Unchanged.apply(x, *[t.detach() for t in needed if isinstance(t, Tensor)])
-    y._storage = x.storage
+    y._storage = x.memory
     return y

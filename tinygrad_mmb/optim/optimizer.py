@@ -144,7 +144,7 @@ class Optimizer:
                         "in place: theta -= ..., or theta[...] = ..."
                     )
         for p, kept, arrays in zip(params, memory, states, strict=True):
-            p.storage.touch()  # a graph that saved the old values must notice
+            p.memory.touch()  # a graph that saved the old values must notice
             for name, array in arrays.items():  # `update` may have made or replaced some
                 if not isinstance(kept.get(name), Tensor) or kept[name].array is not array:
                     kept[name] = wrap(as_array(array))  # of a 0-d array NumPy makes scalars
@@ -175,7 +175,7 @@ class Optimizer:
                     p.grad = p.grad.detach()
                 p.grad.requires_grad_(False)
                 p.grad.array[...] = 0
-                p.grad.storage.touch()
+                p.grad.memory.touch()
 
     def register_step_post_hook(self, hook: PostHook) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` after every step; `handle.remove()` takes it away.
@@ -322,5 +322,5 @@ def count(state: dict[str, Any]) -> float:
     if not isinstance(step, Tensor):  # state dicts of PyTorch before 1.12
         step = state["step"] = wrap(as_array(float(step)))
     step.array += 1
-    step.storage.touch()
+    step.memory.touch()
     return float(step.array)

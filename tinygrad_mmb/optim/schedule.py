@@ -117,6 +117,6 @@ def set_rate(group: dict[str, Any], lr: Any) -> None:
     """Give a group its rate: a Tensor in use is filled, so that everybody who holds it sees it."""
     if isinstance(group["lr"], Tensor):
         group["lr"].array[...] = number(lr)
-        group["lr"].storage.touch()
+        group["lr"].memory.touch()
     else:
         group["lr"] = lr

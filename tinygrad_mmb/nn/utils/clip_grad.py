@@ -57,4 +57,4 @@ def gradients_of(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 def write(g: Tensor, values: Any) -> None:
     """g ← values, in its own memory."""
     g.array[...] = values
-    g.storage.touch()
+    g.memory.touch()
