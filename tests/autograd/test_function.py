@@ -186,3 +186,14 @@ def test_a_forward_that_returns_no_array_is_refused(result, kind):
 def test_gradcheck_names_the_class_whose_apply_it_is_given():
     with pytest.raises(tm.autograd.GradcheckError, match=r"WrongCube.*See WrongCube\.backward"):
         tm.autograd.gradcheck(WrongCube.apply, (variable(2),))
+
+
+def test_a_forward_that_returns_a_tensor_is_refused_by_name():
+    class Wrapped(Function):
+        @staticmethod
+        def forward(x):
+            return tm.tensor(x) * 2.0
+
+    for argument in (variable(2), variable()):
+        with pytest.raises(TypeError, match=r"Wrapped\.forward returned a value of type Tensor"):
+            Wrapped.apply(argument)

@@ -202,21 +202,7 @@ class Function:
         if type(output) is WithExtras:
             output, extras = output
         many = type(output) is tuple
-        outputs = list(output) if many else [output]
-        try:
-            for k, y in enumerate(outputs):
-                if not y.ndim:
-                    outputs[k] = as_array(y)  # NumPy makes scalars of 0-d results
-        except AttributeError:
-            kind = type(outputs[k]).__name__
-            raise TypeError(
-                f"{cls.__name__}.forward returned a value of type {kind}, but should return an "
-                "array, or a tuple of arrays."
-            ) from None
-        if cls.contiguous:
-            outputs = [in_rows(y) for y in outputs]
-        elif cls.broadcasts and outputs[0].ndim > 1:
-            outputs = [led_by_operands(outputs[0], arrays)]
+        outputs = cls.arrays_of(list(output) if many else [output], arrays)
         if not lifted:  # arrays in, arrays out: nothing to record
             return tuple(outputs) if many else outputs[0]
 
@@ -232,6 +218,24 @@ class Function:
         if cls.view:
             views.link_views(cls, inputs, results, many)
         return tuple(results) if many else results[0]
+
+    @classmethod
+    def arrays_of(cls, outputs: list[Any], inputs: list[Any]) -> list[Array]:
+        """What forward returned, as arrays that lie in memory as PyTorch's results do."""
+        for k, y in enumerate(outputs):
+            if isinstance(y, Tensor) or not hasattr(y, "ndim"):
+                raise TypeError(
+                    f"{cls.__name__}.forward returned a value of type {type(y).__name__}, but "
+                    "should return an array, or a tuple of arrays: it is given arrays, and what is "
+                    "computed of them with NumPy or tm functions is one."
+                )
+            if not y.ndim:
+                outputs[k] = as_array(y)  # NumPy makes scalars of 0-d results
+        if cls.contiguous:
+            return [in_rows(y) for y in outputs]
+        if cls.broadcasts and outputs[0].ndim > 1:
+            return [led_by_operands(outputs[0], inputs)]
+        return outputs
 
 
 def all_functions(of: type[Function] = Function) -> Iterator[type[Function]]:
