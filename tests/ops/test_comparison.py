@@ -71,6 +71,12 @@ def test_second_names_mean_the_same(alias, name):
     assert getattr(x, alias)(y).tolist() == getattr(x, name)(y).tolist()
 
 
+@pytest.mark.parametrize("f", [tm.isclose, tm.allclose])
+def test_equal_nan_is_true_or_false(f):
+    with pytest.raises(TypeError, match=r"argument 'equal_nan' must be bool, not int"):
+        f(tm.ones(2), tm.ones(2), equal_nan=1)
+
+
 def test_operators_of_masks():
     a, b = tm.tensor([True, True, False]), tm.tensor([True, False, False])
     assert (a & b).tolist() == [True, False, False]

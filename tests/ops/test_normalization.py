@@ -209,3 +209,9 @@ def test_misuse_is_refused_with_pytorchs_error_and_a_way_out(call, error, text):
 def test_dropout2d_of_another_number_of_dimensions_warns():
     with pytest.warns(UserWarning, match="expected \\(N, C, H, W\\)"):
         F.dropout2d(tm.ones(2, 3, 4))
+
+
+@pytest.mark.parametrize("classes", [1.5, True, "3"])
+def test_the_number_of_classes_of_one_hot_is_an_int(classes):
+    with pytest.raises(TypeError, match="'num_classes' must be int"):
+        F.one_hot(tm.tensor([0, 1]), classes)

@@ -9,6 +9,7 @@ from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
 from tinygrad_mmb.backend import Array, as_array, get_default_dtype, namespace
 from tinygrad_mmb.backend.layout import led_by_operands
+from tinygrad_mmb.ops.dimensions import require_bool
 from tinygrad_mmb.ops.elementwise import Operand
 
 __all__ = [
@@ -235,6 +236,7 @@ def isclose(
     a, b = plain(input), plain(other)
     if a.dtype != b.dtype:
         raise RuntimeError(f"isclose: {a.dtype} did not match {b.dtype}. Convert one: x.to(dtype).")
+    require_bool("isclose", equal_nan, "equal_nan")
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         if not tolerance >= 0:
             raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")

@@ -147,6 +147,9 @@ def one_hot(tensor: X, num_classes: int = -1) -> X:
     Raises: RuntimeError for other dtypes and classes out of range.
     """
     t = getattr(tensor, "array", tensor)
+    if isinstance(num_classes, bool) or not hasattr(num_classes, "__index__"):
+        kind = type(num_classes).__name__
+        raise TypeError(f"one_hot(): argument 'num_classes' must be int, not {kind}")
     if t.dtype != backend.int64:
         raise RuntimeError(f"one_hot: expected classes of dtype int64, but got {t.dtype}; t.long()")
     if not t.size and num_classes <= 0:
