@@ -17,7 +17,7 @@ ORDER = [
     ["kernels"],
     ["autograd"],
     ["ops"],
-    ["nn", "optim", "serialization", "linalg"],
+    ["nn", "optim", "serialization", "linalg", "einops"],
     ["data", "utils"],
     ["capture"],
     ["training"],
