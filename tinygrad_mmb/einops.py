@@ -31,9 +31,7 @@ __all__ = ["EinopsError", "einsum", "pack", "rearrange", "reduce", "repeat", "un
 class TensorBackend(AbstractBackend):
     """What einops asks of a library. It finds this class among the subclasses of its own."""
 
-    framework_name = (
-        "tinygrad_mmb"  # the name in sys.modules by which einops knows that we are there
-    )
+    framework_name = "tinygrad_mmb"  # einops looks in sys.modules whether it was imported
 
     def is_appropriate_type(self, tensor: Any) -> bool:
         """Whether this is one of ours."""
