@@ -9,17 +9,9 @@ pytest.importorskip("expecttest", reason="PyTorch's database of samples imports 
 
 from tests.parity import opinfo  # noqa: E402
 
-# What differs, and why it stays. Anything else that differs is a fault.
-KNOWN = {
-    "topk": "PyTorch leaves the order of equal values open; ours is the order of their places",
-    "sort": "without stable=True PyTorch leaves the order of equal values open",
-    "argsort": "without stable=True PyTorch leaves the order of equal values open",
-    "__radd__": "Tensor.__radd__(2, x), called on the class, is accepted",
-    "__rmul__": "Tensor.__rmul__(2, x), called on the class, is accepted",
-    "__rand__": "Tensor.__rand__(2, x), called on the class, is accepted",
-    "__ror__": "Tensor.__ror__(2, x), called on the class, is accepted",
-    "__rxor__": "Tensor.__rxor__(2, x), called on the class, is accepted",
-}
+# In the order of equal values, which PyTorch leaves open without stable=True, these differ: its own
+# sort is unstable for long rows of few values. Nothing else of them may.
+UNSTABLE = {"sort": "(8000,)", "argsort": "(8000,)"}
 OPS = [op for op in opinfo.op_db if opinfo.ours(op.name) is not None]
 
 
@@ -30,10 +22,8 @@ def name_of(op):
 def check(op, dtypes, second):
     report = opinfo.check(op, dtypes, second)
     wrong = [line for line in report.examples if line.startswith("WRONG")]
-    if op.name in KNOWN:
-        assert len(wrong) < report.counts["passed"]
-    else:
-        assert wrong == []
+    excused = UNSTABLE.get(op.name)
+    assert [line for line in wrong if excused is None or excused not in line] == []
 
 
 @pytest.mark.torch
