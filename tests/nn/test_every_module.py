@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import tinygrad_mmb as tm
+from tests.wrong_functions import WrongCube, WrongSecondSlope
 from tinygrad_mmb import nn, ops, serialization
-from tinygrad_mmb.autograd import Function
 from tinygrad_mmb.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from tinygrad_mmb.nn.samples import all_modules, as_function, cases
 from tinygrad_mmb.ops.random import default_generator
@@ -214,44 +214,10 @@ class Words(dict):
         return word
 
 
-class CubeWithAWrongSlope(Function):
-    """y = x³, with 2 x² for its slope."""
-
-    @staticmethod
-    def forward(x):
-        return x * x * x
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx, g):
-        (x,) = ctx.saved_tensors
-        return 2 * x * x * g
-
-    @staticmethod
-    def samples(rng, n):
-        yield (rng.standard_normal((n, 3)),)
-
-
-class SquareWithAWrongSecondSlope(CubeWithAWrongSlope):
-    """y = x², whose second slope is lost: backward uses the array where it should use x."""
-
-    @staticmethod
-    def forward(x):
-        return x * x
-
-    @staticmethod
-    def backward(ctx, g):
-        (x,) = ctx.saved_tensors
-        return 2 * getattr(x, "array", x) * g
-
-
 class Wrong(nn.Module):
     """Around one of the ops above."""
 
-    op = CubeWithAWrongSlope
+    op = WrongCube
 
     def forward(self, x):
         return self.op.apply(x)
@@ -264,7 +230,7 @@ class Wrong(nn.Module):
 class WrongTwice(Wrong):
     """Right in the first order only."""
 
-    op = SquareWithAWrongSecondSlope
+    op = WrongSecondSlope
 
 
 class Mixing(Wrong):

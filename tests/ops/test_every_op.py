@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_mmb as tm
+from tests.wrong_functions import WrongCube, WrongSecondSlope
 from tinygrad_mmb.autograd.function import Function, all_functions
 from tinygrad_mmb.autograd.gradcheck import GradcheckError, cases, gradcheck, gradgradcheck
 from tinygrad_mmb.backend import is_array
@@ -91,40 +92,6 @@ def test_arguments_are_not_written_to(op):
         for t, b in zip(inputs, before, strict=True):
             if b is not None:
                 np.testing.assert_array_equal(t.array, b)
-
-
-class WrongCube(Function):
-    """y = x³, with 2 x² for its slope."""
-
-    @staticmethod
-    def forward(x):
-        return x * x * x
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx, g):
-        (x,) = ctx.saved_tensors
-        return 2 * x * x * g
-
-    @staticmethod
-    def samples(rng, n):
-        yield (rng.standard_normal((n, 3)),)
-
-
-class WrongSecondSlope(WrongCube):
-    """y = x², right in the first order; in the second, backward has lost x."""
-
-    @staticmethod
-    def forward(x):
-        return x * x
-
-    @staticmethod
-    def backward(ctx, g):
-        (x,) = ctx.saved_tensors
-        return 2 * getattr(x, "array", x) * g
 
 
 class WithoutSamples(Function):

@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_mmb.autograd.grad_mode import no_grad
 from tinygrad_mmb.autograd.tensor import Tensor
-from tinygrad_mmb.nn.module import Module
+from tinygrad_mmb.nn.module import Module, count_parameters
 
 
 def summary(module: Module, *inputs: Any) -> str:
@@ -30,8 +30,8 @@ def summary(module: Module, *inputs: Any) -> str:
         for a, b, c, d in rows
     ]
     rule = "-" * (sum(widths) + 6)
-    total = sum(math.prod(p.shape) for p in module.parameters())
-    trained = sum(math.prod(p.shape) for p in module.parameters() if p.requires_grad)
+    total = count_parameters(module)
+    trained = count_parameters(module, trainable_only=True)
     return "\n".join(
         [lines[0], rule, *lines[1:], rule, f"{total:,} parameters, {trained:,} trained"]
     )
