@@ -109,8 +109,9 @@ class Context:
         args = (*gs, *self.saved_tensors)
         if self.extras is not None:
             args = (*args, self.extras)
-        twin = select(f"{self.function.__name__}.backward", args, backend)
-        return None if twin is None else twin.run(*args)
+        needs = self.needs_input_grad
+        twin = select(f"{self.function.__name__}.backward", args, backend, needs_input_grad=needs)
+        return None if twin is None else twin.run(*args, needs_input_grad=needs)
 
     def release(self) -> None:
         """Free what backward no longer needs."""

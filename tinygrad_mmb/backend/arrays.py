@@ -84,6 +84,15 @@ def _is_cupy(value: Any) -> bool:
     return library is not None and isinstance(value, library.ndarray)
 
 
+def on_device(value: Any) -> bool:
+    """Whether an array among these arguments, and the lists among them, is a CuPy array."""
+    if "cupy" not in sys.modules:
+        return False
+    if isinstance(value, (list, tuple)):
+        return any(on_device(v) for v in value)
+    return _is_cupy(value)
+
+
 def namespace(*values: Any) -> ModuleType:
     """numpy or cupy: the library whose arrays these are."""
     for value in values:

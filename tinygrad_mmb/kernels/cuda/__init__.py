@@ -1,0 +1,1 @@
+"""Handwritten CUDA kernels: one wrapper an op serves the GPU and the emulator."""
