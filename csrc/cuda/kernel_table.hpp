@@ -12,6 +12,7 @@ struct Parameter {
     Kind kind;
     bool read_only;  // a pointer to const
     std::size_t size;
+    bool is_signed;  // of an integer
 };
 
 struct Entry {
@@ -35,10 +36,10 @@ struct Listed {  // a list through static objects: whoever links a kernel file h
 template <class T>
 constexpr Parameter parameter() {
     using P = std::remove_pointer_t<T>;
-    if (std::is_pointer<T>::value) return {Kind::pointer, std::is_const<P>::value, sizeof(T)};
-    if (std::is_integral<T>::value) return {Kind::integer, false, sizeof(T)};
-    if (std::is_floating_point<T>::value) return {Kind::real, false, sizeof(T)};
-    return {Kind::object, false, sizeof(T)};
+    if (std::is_pointer<T>::value) return {Kind::pointer, std::is_const<P>::value, sizeof(T), false};
+    if (std::is_integral<T>::value) return {Kind::integer, false, sizeof(T), std::is_signed<T>::value};
+    if (std::is_floating_point<T>::value) return {Kind::real, false, sizeof(T), true};
+    return {Kind::object, false, sizeof(T), false};
 }
 
 #if defined(__CUDACC__)
