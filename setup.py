@@ -1,14 +1,23 @@
 """What pyproject.toml cannot say: optional compiled extensions, and data that the wheel carries.
 
-Every folder csrc/<name>/ with C++ sources becomes the extension tinygrad_mmb._<name>, built with
-pybind11. Without a compiler the installation succeeds without it. MMB_BUILD=cpu,emulator makes the
-named ones mandatory, MMB_BUILD=none builds none.
+    _cpu, ...    every folder csrc/<name>/ with C++ sources
+    _cuda        the kernels csrc/cuda/kernels/**/*.cu compiled by nvcc, for the architectures in
+                 MMB_CUDA_ARCHS ("75,80,90a"); unset: those of the GPUs here, else ARCHITECTURES
+    _emulator    the same files compiled as C++, and the emulator's runtime
+
+Without nvcc or a compiler the installation succeeds without them. MMB_BUILD=cpu,emulator makes the
+named ones mandatory, MMB_BUILD=none builds none. Why some are built only when asked for, and what
+that costs: csrc/README.md.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import runpy
 import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +27,12 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = Path("csrc")  # setuptools wants paths relative to this file
-CARRIED = ("csrc", "examples", "benchmarks")  # into the wheel, as tinygrad_mmb/share/<folder>
+CARRIED = ("csrc", "examples", "benchmarks", "docs")  # into the wheel, as tinygrad_mmb/share/...
+BINDINGS = SOURCES / "cuda" / "bindings.cpp"
+ARCHITECTURES = "75,80,86,89,90a"
+# -ffp-contract=off: the same result on every machine (MODES["fast"] in kernels/launch/compile.py)
+EMULATOR_FLAGS = ["-O3", "-g1", "-ffp-contract=off"]
+CUDA_FLAGS = ["-O3", "-Xcompiler", "-fPIC,-fvisibility=hidden"]
 
 
 def asked() -> set[str]:
@@ -30,7 +44,53 @@ def found() -> dict[str, list[str]]:
     """C++ sources of each extension: {"cpu": ["csrc/cpu/adam.cpp", ...]}."""
     folders = sorted((ROOT / SOURCES).glob("*/"))
     sources = {f.name: sorted(f.rglob("*.cpp")) for f in folders}
-    return {k: [p.relative_to(ROOT).as_posix() for p in v] for k, v in sources.items() if v}
+    names = {k: [p.relative_to(ROOT).as_posix() for p in v] for k, v in sources.items() if v}
+    if "emulator" in names and BINDINGS.as_posix() in names.get("cuda", ()):
+        names["emulator"].append(BINDINGS.as_posix())
+    return names
+
+
+def digest(name: str) -> str:
+    """Of the sources of an extension, by the function that compares it when it is loaded."""
+    module = runpy.run_path(str(ROOT / "tinygrad_mmb" / "backend" / "extension.py"))
+    return str(module["digest"](name, ROOT / SOURCES))
+
+
+def nvcc() -> str | None:
+    """The CUDA compiler: $NVCC, on PATH, below $CUDA_HOME, or at its usual place."""
+    home = Path(os.environ.get("CUDA_HOME") or "/usr/local/cuda")
+    for name in (os.environ.get("NVCC"), "nvcc", str(home / "bin" / "nvcc")):
+        if name and (path := shutil.which(name)):
+            return path
+    return None
+
+
+def toolkit(compiler: str) -> Path:
+    """The folder of CUDA that this nvcc uses; on PATH it may be a script that starts another."""
+    command = [compiler, "--dryrun", "-c", "-x", "cu", os.devnull]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    for line in answer.stderr.splitlines():
+        if line.startswith("#$ TOP="):
+            return Path(line.removeprefix("#$ TOP=").strip())
+    raise RuntimeError(f"{compiler} --dryrun does not say where CUDA is:\n{answer.stderr}")
+
+
+def gpus() -> list[str]:
+    """The architectures of the GPUs of this machine: ["75"]; empty without a driver."""
+    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    found = sorted({line.strip().replace(".", "") for line in answer.stdout.splitlines()})
+    # 90a, 100a: the tensor cores' instructions of these architectures exist under that name only
+    return [a + "a" * (int(a) >= 90) for a in found if a.isdigit()]
+
+
+def architectures() -> list[str]:
+    """Those that _cuda is compiled for."""
+    named = os.environ.get("MMB_CUDA_ARCHS", "") or ",".join(gpus()) or ARCHITECTURES
+    return [a.strip() for a in named.split(",") if a.strip()]
 
 
 def extensions() -> list[Extension]:
@@ -53,6 +113,8 @@ def extensions() -> list[Extension]:
                 f"MMB_BUILD={','.join(sorted(wanted))} needs pybind11: pip install 'pybind11>=2.13'"
             ) from None
         return []
+    if "emulator" not in wanted:
+        sources.pop("emulator", None)  # its kernels are compiled when they first run
     return [
         Extension(
             f"tinygrad_mmb._{name}",
@@ -65,25 +127,143 @@ def extensions() -> list[Extension]:
     ]
 
 
+class Kernels:
+    """The kernel files, compiled in parallel; an object is kept until what it is made of changes.
+
+    Names of templates would be merged across files by the linker, and one file's kernel would
+    silently run instead of another's. So each file is compiled in a namespace of its own.
+    """
+
+    def __init__(self, compiler: list[str], include: list[Path], folder: Path) -> None:
+        self.command = [*compiler, "-std=c++17", *(f"-I{ROOT / path}" for path in include)]
+        self.folder = folder
+        headers = [p for p in sorted((ROOT / SOURCES).rglob("*.*h*")) if p.suffix != ".cpp"]
+        self.headers = hashlib.sha256(b"".join(p.read_bytes() for p in headers)).digest()
+
+    def objects(self) -> list[str]:
+        """The object files of all kernels."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files = sorted((ROOT / SOURCES / "cuda" / "kernels").rglob("*.cu"))
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            return [str(made) for made in threads.map(self.compiled, files)]
+
+    def compiled(self, source: Path) -> Path:
+        name = source.relative_to(ROOT / SOURCES / "cuda" / "kernels").with_suffix("")
+        unit = "_".join(name.parts)
+        text = source.read_text(encoding="utf-8")
+        includes = [line for line in text.splitlines() if line.startswith("#include")]
+        wrapped = [*includes, f"namespace file_{unit} {{", f'#include "{source}"', "}", ""]
+        digest = hashlib.sha256(repr((self.command, wrapped)).encode() + self.headers)
+        digest.update(text.encode())
+        target = self.folder / f"{unit}-{digest.hexdigest()[:16]}.o"
+        if target.exists():
+            return target
+        wrapper = self.folder / f"{unit}.cu"
+        wrapper.write_text("\n".join(wrapped), encoding="utf-8")
+        part = target.with_suffix(".part")
+        command = [*self.command, f"-I{source.parent}", "-c", str(wrapper), "-o", str(part)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{source.relative_to(ROOT)} does not compile:\n{done.stderr}")
+        part.replace(target)  # an interrupted compiler leaves no half object under the name
+        return target
+
+
 class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
     """C++17, optimised, symbols hidden; a mandatory extension that fails says why it was
-    mandatory.
+    mandatory, an optional one leaves its reason for `mmb doctor`.
     """
 
     def build_extension(self, ext: Extension) -> None:
-        if self.compiler.compiler_type == "msvc":
-            ext.extra_compile_args = ["/std:c++17", "/O2", "/EHsc", "/utf-8"]
-        else:
-            ext.extra_compile_args = ["-std=c++17", "-O3", "-fvisibility=hidden"]
+        name = ext.name.rpartition("._")[2]
+        if name == "cuda" and self.editable_mode and ext.optional:
+            return self.leave_reason(name, "whoever edits the kernels compiles them at first use")
         try:
+            if self.compiler.compiler_type == "msvc":
+                ext.extra_compile_args = ["/std:c++17", "/O2", "/EHsc", "/utf-8"]
+            else:
+                ext.extra_compile_args = ["-std=c++17", "-O3", "-fvisibility=hidden"]
+            self.force = name in (
+                "cuda",
+                "emulator",
+            )  # setuptools does not see their kernels change
+            if name == "cuda":
+                self.add_cuda(ext)
+            elif name == "emulator":
+                self.add_emulator(ext)
             super().build_extension(ext)
         except Exception as error:
             if ext.optional:
-                raise  # setuptools warns and goes on
+                self.warn(f"{ext.name} was not built: {error}")
+                self.leave_reason(name, str(error))
+                return
             raise SystemExit(
-                f"MMB_BUILD asks for {ext.name}, but it could not be built: {error}. Install a "
-                "C++17 compiler, or take the name out of MMB_BUILD."
+                f"MMB_BUILD asks for {ext.name}, but it could not be built: {error}. It needs "
+                f"{'nvcc and ' * (name == 'cuda')}a C++17 compiler; or take the name out of "
+                "MMB_BUILD."
             ) from error
+        self.reason_file(name).unlink(missing_ok=True)
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.in_place = bool(self.inplace)  # setuptools resets it while it builds
+
+    def objects_folder(self) -> Path:
+        """Beside the folder of this Python's build, so that a second build finds them."""
+        return ROOT / "build" / "objects"
+
+    def add_emulator(self, ext: Extension) -> None:
+        """The kernels as C++, and the headers that stand in for NVIDIA's."""
+        include = [SOURCES / "cuda", SOURCES / "emulator", SOURCES / "emulator" / "include"]
+        compiler = [os.environ.get("CXX") or "c++", "-fPIC", "-fvisibility=hidden"]
+        compiler += [*EMULATOR_FLAGS, "-x", "c++"]
+        ext.extra_objects = Kernels(compiler, include, self.objects_folder() / "emulator").objects()
+        ext.include_dirs += [str(path) for path in include]
+        ext.extra_compile_args += EMULATOR_FLAGS
+        ext.define_macros += [
+            ("MMB_MODULE", "_emulator"),
+            ("MMB_SOURCES", digest("emulator")),
+        ]
+        ext.libraries += ["dl"]
+
+    def add_cuda(self, ext: Extension) -> None:
+        """The kernels by nvcc for every architecture, and CUDA's runtime linked in: the module
+        then loads on a machine without a driver too.
+        """
+        compiler = nvcc()
+        if compiler is None:
+            raise RuntimeError("there is no nvcc, neither in NVCC, on PATH nor below CUDA_HOME")
+        named = architectures()
+        command = [compiler, *CUDA_FLAGS, "-ccbin", os.environ.get("CXX") or "c++"]
+        for a in named:
+            command += ["-gencode", f"arch=compute_{a},code=sm_{a}"]
+        if general := [a for a in named if a.isdigit()]:  # for GPUs newer than all of these
+            newest = max(general, key=int)
+            command += ["-gencode", f"arch=compute_{newest},code=compute_{newest}"]
+        include = [SOURCES / "cuda"]
+        ext.extra_objects = Kernels(command, include, self.objects_folder() / "cuda").objects()
+        home = toolkit(compiler)
+        ext.include_dirs += [str(SOURCES / "cuda"), str(home / "include")]
+        ext.library_dirs += [str(home / "lib64"), str(home / "lib" / "x64"), str(home / "lib")]
+        ext.libraries += ["cudart_static", *(["dl", "rt", "pthread"] * (os.name != "nt"))]
+        ext.define_macros += [
+            ("MMB_MODULE", "_cuda"),
+            ("MMB_CUDA", "1"),
+            ("MMB_SOURCES", digest("cuda")),
+            ("MMB_ARCHITECTURES", ".".join(named)),
+        ]
+
+    def reason_file(self, name: str) -> Path:
+        """Where the package keeps why this extension is not there."""
+        in_place = self.in_place or self.editable_mode
+        package = ROOT if in_place else Path(self.build_lib)
+        return package / "tinygrad_mmb" / f"_{name}.not_built.txt"
+
+    def leave_reason(self, name: str, reason: str) -> None:
+        file = self.reason_file(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        first = reason.strip().splitlines()[0] if reason.strip() else "no reason given"
+        file.write_text(first + "\n", encoding="utf-8")
 
 
 class BuildPackage(build_py):  # type: ignore[misc]

@@ -233,7 +233,17 @@ def test_a_folder_of_cpp_sources_becomes_an_extension(tiny_project):
 def test_without_a_compiler_the_build_succeeds_without_the_extension(tiny_project):
     answer = build_tiny(tiny_project, CC="no-such-compiler", CXX="no-such-compiler")
     assert answer.returncode == 0, answer.stderr
-    assert not list((tiny_project / "tinygrad_mmb").glob("_tiny*"))
+    (reason,) = (tiny_project / "tinygrad_mmb").glob("_tiny*")  # and no library
+    assert reason.name == "_tiny.not_built.txt"
+    assert "no-such-compiler" in reason.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not has_compiler(), reason="no C++ compiler here")
+def test_the_reason_goes_when_the_build_succeeds(tiny_project):
+    build_tiny(tiny_project, CC="no-such-compiler", CXX="no-such-compiler")
+    assert build_tiny(tiny_project).returncode == 0
+    (built,) = (tiny_project / "tinygrad_mmb").glob("_tiny*")
+    assert built.suffix in (".so", ".pyd")
 
 
 def test_an_extension_that_was_asked_for_must_be_built(tiny_project):

@@ -1,12 +1,14 @@
 """Which compiled parts this installation has, and why the others are not there.
 
 Each is a module tinygrad_mmb._<name>, built by setup.py from csrc/<name>/ if a compiler was there.
-Everything works without them, more slowly.
+Everything works without them, more slowly. setup.py runs this file: it needs the standard library
+only.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import importlib.util
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 
 PACKAGE = Path(__file__).resolve().parents[1]
+READ = {"cuda": ("cuda",), "emulator": ("cuda", "emulator")}  # folders of csrc, if not its own only
+SUFFIXES = (".cu", ".cuh", ".cpp", ".hpp", ".h")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,24 @@ def source_folders() -> list[Path]:
     return [PACKAGE.parent / "csrc", PACKAGE / "share" / "csrc"]
 
 
+def digest(name: str, folder: Path | None = None) -> str:
+    """Of the sources that the extension `name` is built from, in the first folder that has them;
+    empty if there are none.
+    """
+    for root in [folder] if folder else source_folders():
+        parts = [root / part for part in READ.get(name, (name,))]
+        if all(part.is_dir() for part in parts):
+            break
+    else:
+        return ""
+    files = sorted(p for part in parts for p in part.rglob("*") if p.suffix in SUFFIXES)
+    made = hashlib.sha256()
+    for path in files:
+        made.update(path.relative_to(root).as_posix().encode() + b"\0")
+        made.update(path.read_bytes())
+    return made.hexdigest()[:16]
+
+
 def names() -> list[str]:
     """Every extension there is: built ones, and those whose sources are at hand."""
     built = {p.name.split(".")[0][1:] for kind in ("so", "pyd") for p in PACKAGE.glob(f"_*.{kind}")}
@@ -49,20 +71,31 @@ def names() -> list[str]:
 
 @functools.cache
 def load(name: str) -> Extension:
-    """The extension tinygrad_mmb._<name>, imported at the first call."""
+    """The extension tinygrad_mmb._<name>, imported at the first call.
+
+    One that was built from other sources than those at hand is not used: it would compute what an
+    older version computed.
+    """
     full = f"tinygrad_mmb._{name}"
+    again = f"MMB_BUILD={name} python -m pip install --force-reinstall --no-deps <this project>"
     if importlib.util.find_spec(full) is None:
-        return Extension(
-            name,
-            None,
-            "not built: there was no C++ compiler when the package was installed, or its build "
-            "failed. With one, "
-            f"MMB_BUILD={name} pip install --force-reinstall <this project> says what is wrong",
-        )
+        return Extension(name, None, f"not built: {why_not_built(name)}. To build it: {again}")
     try:
-        return Extension(name, importlib.import_module(full))
+        module = importlib.import_module(full)
     except ImportError as error:  # built for another Python, or a library it needs is missing
         return Extension(name, None, f"built, but it cannot be loaded: {error}")
+    now = digest(name)
+    if now and getattr(module, "sources", now) != now:
+        return Extension(name, None, f"built before csrc changed, so not used. Again: {again}")
+    return Extension(name, module)
+
+
+def why_not_built(name: str) -> str:
+    """What setup.py left as the reason."""
+    try:
+        return (PACKAGE / f"_{name}.not_built.txt").read_text(encoding="utf-8").strip()
+    except OSError:
+        return "the installation was not asked for it, or found no compiler"
 
 
 def extensions() -> dict[str, Extension]:
