@@ -58,3 +58,63 @@ def test_a_twin_computes_what_its_reference_computes(twin):
                     assert (e.dtype, e.shape) == (f.dtype, f.shape)
                     np.testing.assert_allclose(f, e, rtol=tolerance, atol=tolerance)
     assert twin.calls > before, f"the {twin.backend} twin of {twin.key} took none of the samples"
+
+
+# For each "<Optimizer>.update": what to construct it with, so that every branch of it runs.
+VARIANTS = {
+    "SGD": [
+        {"lr": 0.1, "weight_decay": 0.1, "maximize": True},
+        {"lr": 0.1, "momentum": 0.9, "dampening": 0.3},
+        {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+        *[{"lr": 0.1, "momentum": 0.9, "momentum_form": f} for f in ("polyak", "ema")],
+        {"lr": 0.1, "momentum": 0.9, "momentum_form": "velocity_ema"},
+    ],
+    "Adam": [
+        {"lr": 0.1},
+        {"lr": 0.1, "weight_decay": 0.1, "amsgrad": True, "maximize": True},
+        {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True, "eps_mode": "inside"},
+    ],
+    "AdamW": [{"lr": 0.1}, {"lr": 0.1, "amsgrad": True, "maximize": True}],
+    "RMSprop": [
+        {},
+        {"momentum": 0.9, "weight_decay": 0.1},
+        {"centered": True, "maximize": True},
+        {"centered": True, "momentum": 0.9},
+    ],
+    "Adagrad": [{"lr": 0.1}, {"lr": 0.1, "lr_decay": 0.2, "weight_decay": 0.1, "maximize": True}],
+}
+UPDATES = [
+    pytest.param(twin, id=f"{twin.backend}-{key}")
+    for key in registry.keys()  # noqa: SIM118 - a function
+    for twin in registry.twins(key)
+    if twin.place != registry.DEVICE and key.endswith(".update")
+]
+
+
+def steps(name, options, backend, dtype):
+    """Parameters and states after four steps; one parameter got no gradient at the second."""
+    rng = np.random.default_rng(0)
+    shapes = (3, 2), (), (1,), (0,), (71,)
+    params = [tm.tensor(rng.standard_normal(s).astype(dtype), requires_grad=True) for s in shapes]
+    optimizer = getattr(tm.optim, name)(params, **options)
+    with tm.use_kernels(backend):
+        for t in range(4):
+            for k, p in enumerate(params):
+                p.grad = None if (t, k) == (1, 0) else tm.tensor(np.sin(3 * p.detach().numpy() + t))
+            optimizer.step()
+    memory = [v for p in params for v in optimizer.state[p].values()]
+    return [p.detach().numpy() for p in (*params, *memory)]
+
+
+@pytest.mark.parametrize("twin", UPDATES)
+def test_a_twin_of_an_update_goes_the_way_of_its_reference(twin):
+    name = twin.key.removesuffix(".update")
+    for options in VARIANTS[name]:
+        for dtype, tolerance in {"float64": 1e-13, "float32": 5e-6, "float16": 0.02}.items():
+            before = twin.calls
+            expected = steps(name, options, registry.REFERENCE, dtype)
+            found = steps(name, options, twin.backend, dtype)
+            for e, f in zip(expected, found, strict=True):
+                assert (e.dtype, e.shape) == (f.dtype, f.shape)
+                np.testing.assert_allclose(f, e, rtol=tolerance, atol=tolerance)
+            assert twin.calls > before or dtype == "float16", f"declined {options} in {dtype}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_mmb.kernels.launch import compile
+from tinygrad_mmb.kernels.launch.arguments import ByValue
 
 Size = tuple[int, ...]
 
@@ -53,6 +54,8 @@ class Library:
             if kind in "pP" and a is not None:
                 start, size = memory_of(a)
                 self.so.mmb_array(start, size, int(kind == "P"), f"argument {i}".encode())
+            for k, inner in enumerate(a.arrays if isinstance(a, ByValue) else ()):
+                self.so.mmb_array(*memory_of(inner), 0, f"array {k} of argument {i}".encode())
         pointers = (ctypes.c_void_p * len(values))(*[ctypes.addressof(v) for v in values])
         sizes = [(ctypes.c_uint * 3)(*(*s, 1, 1)[:3]) for s in (grid, block)]
         if self.so.mmb_launch(name.encode(), *sizes, shared, pointers):

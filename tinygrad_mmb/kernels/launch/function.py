@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from tinygrad_mmb.backend import arrays
 from tinygrad_mmb.backend.arrays import on_device
+from tinygrad_mmb.kernels.launch.arguments import arrays_in
 from tinygrad_mmb.kernels.registry import DEVICE, kernel
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,7 +57,7 @@ def cuda_function(file: str, name: str) -> CudaFunction:
 
 def launcher_of(arguments: Sequence[Any]) -> Launcher:
     """The GPU if an argument is a CuPy array, else the emulator."""
-    if on_device(arguments):
+    if on_device(arrays_in(arguments)):
         from tinygrad_mmb.kernels.launch import device
 
         return device.launcher()

@@ -1,0 +1,55 @@
+"""SGD, with any of its momenta: one launch for all parameters of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.kernels.launch import contiguous, cuda_kernel
+from tinygrad_mmb.kernels.launch.table import Row, is_updatable, update_all
+
+
+def takes(
+    thetas: Sequence[Array], gs: Sequence[Array], states: Sequence[Any], ts: Any, **options: Any
+) -> bool:
+    """Whether all parameters are floats that lie in rows."""
+    return is_updatable(thetas, gs, states)
+
+
+@cuda_kernel("SGD.update", accepts=takes)
+def sgd(
+    thetas: Sequence[Array],
+    gs: Sequence[Array],
+    states: Sequence[Any],
+    ts: Any,
+    *,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    maximize: bool,
+    momentum_form: str = "pytorch",
+) -> None:
+    gs = [contiguous(g) for g in gs]
+    sign, decay = -1.0 if maximize else 1.0, float(weight_decay)
+    if not momentum:
+        plain: list[Row] = [(pair, (0.0, 0.0)) for pair in zip(thetas, gs, strict=True)]
+        update_all("sgd.cu", "sgd_update", plain, (sign, decay, float(lr)))
+        return
+    take, step = {
+        "pytorch": (1 - dampening, lr),
+        "polyak": (lr, 1.0),
+        "ema": (1 - momentum, lr),
+    }.get(momentum_form, ((1 - momentum) * lr, 1.0))
+    rows: list[Row] = []
+    for theta, g, state in zip(thetas, gs, states, strict=True):
+        first = "momentum_buffer" not in state
+        if first:
+            state["momentum_buffer"] = namespace(theta).zeros_like(theta)
+        starts_at_g = first and momentum_form == "pytorch"  # m = g, whatever the dampening
+        scalars = (0.0 if first else float(momentum), 1.0 if starts_at_g else float(take))
+        rows.append(((theta, g, state["momentum_buffer"]), scalars))
+    options = (sign, decay, float(step), float(momentum), int(nesterov))
+    update_all("sgd.cu", "momentum_update", rows, options)

@@ -1,0 +1,77 @@
+"""Many tensors in one launch: the table that csrc/cuda/tensor_table.cuh reads."""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from tinygrad_mmb.backend import Array
+from tinygrad_mmb.kernels.launch.arguments import ByValue, address, is_float
+from tinygrad_mmb.kernels.launch.function import cuda_function, int32
+
+THREADS = 256  # of a block
+CHUNK = 4096  #  numbers that a block updates
+ROOM = 3840  #   bytes for the table; a kernel's parameters have 4096 in all
+
+Row = tuple[tuple[Array, ...], tuple[float, float]]  # (θ, g, states...) and the scalars of a tensor
+
+
+def update_all(file: str, kernel: str, rows: Sequence[Row], options: Sequence[float]) -> None:
+    """Run <kernel>_<dtype> of csrc/cuda/kernels/<file> on all tensors, in few launches.
+
+    The kernel gets the table, then the options: floats in the dtype of the tensors, ints as int.
+    """
+    by_dtype: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row[0][0].size:
+            by_dtype[row[0][0].dtype.char].append(row)
+    for char, alike in by_dtype.items():
+        theta = alike[0][0][0]
+        numbers = [theta.dtype.type(o) if isinstance(o, float) else int32(o) for o in options]
+        function = cuda_function(file, f"{kernel}_{'f32' if char == 'f' else 'f64'}")
+        most = tensors_per_table(len(alike[0][0]), theta.itemsize)
+        for first in range(0, len(alike), most):
+            table, blocks = packed(alike[first : first + most], char, most)
+            function((blocks,), (THREADS,), (table, *numbers))
+
+
+def tensors_per_table(arrays: int, itemsize: int) -> int:
+    """How many tensors with so many arrays each one launch takes."""
+    return ROOM // (8 * arrays + 16 + 2 * itemsize)
+
+
+def packed(rows: Sequence[Row], char: str, room: int) -> tuple[ByValue, int]:
+    """A TensorTable in memory, and how many blocks its tensors take."""
+    arrays, scalars = zip(*rows, strict=True)
+    empty = [0] * (room - len(rows))
+    addresses: list[int] = []
+    for one_of_each in zip(*arrays, strict=True):
+        addresses += [address(a) for a in one_of_each] + empty
+    sizes = [first.size for first, *_ in arrays]
+    first_blocks = [0]
+    for size in sizes:
+        first_blocks.append(first_blocks[-1] + -(-size // CHUNK))
+    blocks = first_blocks.pop()
+    values = [[*column, *empty] for column in zip(*scalars, strict=True)]
+    # the scalars come in pairs, so that the count behind them lies at a multiple of 8 bytes
+    layout = f"{len(addresses)}Q{2 * room}q{2 * room}{char}q"
+    parts = (*addresses, *sizes, *empty, *first_blocks, *empty, *values[0], *values[1], len(rows))
+    held = tuple([a for row in arrays for a in row])
+    return ByValue.of(struct.pack(layout, *parts), held), blocks
+
+
+def is_updatable(thetas: Sequence[Array], gs: Sequence[Array], states: Sequence[Any]) -> bool:
+    """Whether the kernels take these parameters, gradients and states: floats, each place once."""
+    for theta, g, state in zip(thetas, gs, states, strict=True):
+        if not is_float(theta, g, *state.values(), wide=True) or not theta.flags.c_contiguous:
+            return False
+        if any(a.shape != theta.shape for a in (g, *state.values())):
+            return False
+        if not all(a.flags.c_contiguous for a in state.values()):
+            return False
+    # a parameter that is listed twice moves twice, one step after the other
+    spans = sorted([(address(theta), theta.nbytes) for theta in thetas])
+    return all(start + size <= after for (start, size), (after, _) in pairwise(spans))
