@@ -1,6 +1,16 @@
-"""What all tests share."""
+"""What all tests share, and the sessions on another device or on one backend's kernels.
+
+    pytest --device cuda        the suite on a GPU, by CuPy
+    pytest --device stand-in    the same without one: tests/device/stand_in.py plays CuPy, strictly
+    pytest --kernels emulator   every test inside use_kernels("emulator"); fails if a twin never ran
+
+A test marked host_only does not run with --device: the marker says why.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -11,6 +21,49 @@ import tinygrad_mmb as tm
 # The same examples each time, as a failure must repeat; no deadline, as machines are busy.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=30)
 settings.load_profile("repeatable")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("tinygrad_mmb")
+    group.addoption("--device", choices=("cpu", "cuda", "stand-in"), default="cpu",
+                    help="where all Tensors of the tests live")  # fmt: skip
+    group.addoption("--kernels", default=None, metavar="BACKEND",
+                    help="the kernels that every test is pinned to")  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--device") != "cpu":
+        from tests.device import session
+
+        session.begin(config.getoption("--device"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--device") == "cpu":
+        return
+    for item in items:
+        marker = item.get_closest_marker("host_only")
+        if marker is not None:
+            item.add_marker(pytest.mark.skip(reason=f"host only: {marker.args[0]}"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A session that claims a backend fails if one of its twins ran zero times."""
+    backend = session.config.getoption("--kernels")
+    if backend is None or session.exitstatus != pytest.ExitCode.OK:
+        return
+    idle = tm.kernels.registry.never_ran(backend)
+    if idle:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        reporter.write_line(f"--kernels {backend}: never ran: {', '.join(idle)}", red=True)
+
+
+@pytest.fixture(autouse=True)
+def _on_the_kernels_asked_for(request: pytest.FixtureRequest) -> Iterator[None]:
+    backend = request.config.getoption("--kernels")
+    with nullcontext() if backend is None else tm.use_kernels(backend):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -97,6 +97,7 @@ from tinygrad_mmb.backend import (
     float32 as float,
     float64 as float64,
     float64 as double,
+    get_default_device as get_default_device,
     get_default_dtype as get_default_dtype,
     int16 as int16,
     int16 as short,
@@ -105,6 +106,7 @@ from tinygrad_mmb.backend import (
     int64 as int64,
     int64 as long,
     int8 as int8,
+    set_default_device as set_default_device,
     set_default_dtype as set_default_dtype,
     uint8 as uint8,
 )

@@ -158,11 +158,17 @@ def convert(x: Tensor, args: tuple[Any, ...], options: dict[str, Any]) -> Tensor
     if other is not None:
         dtype, device = other.dtype, other.device
     y = x
-    if device is not None and backend.as_device(device) != x.device:
+    if device is not None and not is_there(x, backend.as_device(device)):
         y = ops.to_device(y, device)
     if dtype is not None:
         y = ops.to(y, backend.as_dtype(dtype))
     return ops.clone(y) if copy and y is x else y
+
+
+def is_there(x: Tensor, where: backend.device) -> bool:
+    """Whether x lies there already; "cuda" means any GPU for what is on one."""
+    here = x.device
+    return here.type == where.type and where.index in (None, here.index)
 
 
 def is_dtype(value: Any) -> bool:

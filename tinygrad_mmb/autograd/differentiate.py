@@ -196,6 +196,11 @@ def check_assigned_gradient(t: Tensor, g: Any) -> None:
         raise RuntimeError(
             f"assigned grad has data of a different type: {g.array.dtype} for {t.array.dtype}"
         )
+    if g.device != t.device:
+        raise RuntimeError(
+            f"assigned grad has data located on a different device: {g.device} for {t.device}. "
+            f"Move it first: g.to({str(t.device)!r})."
+        )
     if g.array.shape != t.array.shape:
         raise RuntimeError(
             f"assigned grad has data of a different size: {g.array.shape} for {t.array.shape}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from sys import modules
 from typing import Any, ClassVar
 
 from tinygrad_mmb.autograd import anomaly, views
 from tinygrad_mmb.autograd.engine import Edge
 from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.hooks import Hooks
+from tinygrad_mmb.autograd.placement import brought_together
 from tinygrad_mmb.autograd.promotion import refuse_shapes
 from tinygrad_mmb.autograd.storage import clock
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
@@ -189,6 +191,10 @@ class Function:
             else:
                 arrays.append(x)
                 edges.append(None)
+        if "cupy" in modules:  # else no array can lie on a GPU
+            met = brought_together(cls, inputs)
+            if met is not None:
+                return cls.apply(*met)
         try:
             if cls.promotion is not None:
                 arrays = cls.promotion(arrays)

@@ -14,7 +14,7 @@ from tinygrad_mmb import backend
 from tinygrad_mmb.autograd.differentiate import as_list, grad
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
-from tinygrad_mmb.backend import Array, is_array, namespace
+from tinygrad_mmb.backend import Array, as_array, is_array, namespace
 
 
 class GradcheckError(RuntimeError):
@@ -127,7 +127,7 @@ def compare(
 
     def value(shift: Array) -> float:
         moved = list(args)
-        moved[k] = wrap(x + shift).requires_grad_()
+        moved[k] = wrap(as_array(x + shift)).requires_grad_()
         ys = outputs_of(func(*moved))
         return sum(float((y.array * draw(y.array, 1 + i)).sum()) for i, y in enumerate(ys))
 
@@ -146,7 +146,7 @@ def compare(
         entry.reshape(-1)[i] = 1.0
         one, numeric = float(analytic.reshape(-1)[i]), slope(entry)
         if not abs(one - numeric) <= allowed(numeric):
-            place = tuple(int(j) for j in namespace(x).unravel_index(i, x.shape))
+            place = tuple(int(j) for j in namespace().unravel_index(i, x.shape))
             raise GradcheckError(
                 f"gradcheck: {name}, input {k} of shape {x.shape}, entry {place}: analytic "
                 f"{one:.4f}, numeric {numeric:.4f}, allowed {allowed(numeric):.1e}. "
@@ -165,7 +165,8 @@ def outputs_of(y: Any) -> list[Tensor]:
 
 def draw(like: Array, seed: int) -> Array:
     """Normal numbers of the shape of `like`, the same for the same seed."""
-    return namespace(like).random.default_rng(seed).standard_normal(like.shape)
+    drawn = namespace().random.default_rng(seed).standard_normal(like.shape)
+    return backend.to_device(namespace().asarray(drawn), backend.device_of(like))
 
 
 def cases(
@@ -177,6 +178,6 @@ def cases(
             wrap(a.astype(backend.float64)).requires_grad_()
             if is_array(a) and a.dtype.kind == "f"
             else a
-            for a in args
+            for a in (backend.to_default_device(a) if is_array(a) else a for a in args)
         ]
         yield op.apply, tuple(inputs)

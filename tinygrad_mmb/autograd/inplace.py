@@ -151,6 +151,8 @@ def copy(x: Tensor, source: Any) -> Tensor:
                 f"{list(x.shape)}, the source {list(source.shape)}"
             )
     refuse_repetition(x.array)
+    if source.device != x.device:
+        source = ops.to_device(source, x.device)  # a copy from one place to another, as copy_ is
     if source is not x:
         refuse_overlap(x, source)
     return overwrite(x, source)

@@ -25,11 +25,11 @@ from tinygrad_mmb.backend import (
     DType,
     as_array,
     as_dtype,
-    cpu,
     device,
     device_of,
     get_default_dtype,
     namespace,
+    to_default_device,
     to_device,
 )
 
@@ -221,6 +221,11 @@ class Tensor(Methods, Interchange, Conversions):
         """Where the numbers live: device("cpu") or device("cuda:0")."""
         return device_of(self.array)
 
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the numbers live on a GPU."""
+        return device_of(self.array).type == "cuda"
+
     def __len__(self) -> int:
         if not self.array.ndim:
             raise TypeError("len() of a 0-d tensor")
@@ -328,11 +333,16 @@ def tensor(
 
     Raises: ValueError for ragged lists, TypeError for what is no number.
     """
-    if isinstance(data, Tensor):
+    given = isinstance(data, Tensor)
+    if given:
         data = data.array
     elif isinstance(data, (list, tuple)):
         data = plain(data)
-    array = to_device(as_array(data, None if dtype is None else as_dtype(dtype)), device or cpu)
+    array = as_array(data, None if dtype is None else as_dtype(dtype))
+    if device is not None:
+        array = to_device(array, device)
+    elif not given:  # a Tensor's numbers stay where they are
+        array = to_default_device(array)
     return Tensor(namespace(array).array(array), requires_grad=requires_grad)
 
 

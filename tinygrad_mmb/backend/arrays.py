@@ -93,6 +93,14 @@ def on_device(value: Any) -> bool:
     return _is_cupy(value)
 
 
+def waits(value: Any) -> bool:
+    """Whether reading a number of this array or Tensor would wait for a GPU.
+
+    There it is faster to compute both cases than to ask which one it is.
+    """
+    return on_device(getattr(value, "array", value))
+
+
 def namespace(*values: Any) -> ModuleType:
     """numpy or cupy: the library whose arrays these are."""
     for value in values:
@@ -136,6 +144,20 @@ def expanded(array: Array, shape: tuple[int, ...]) -> Array:
         # numpy.broadcast_to costs 2.9 µs, this constructor 0.4: the gradient of every sum comes by
         return np.ndarray(shape, array.dtype, array, 0, (0,) * len(shape))
     return namespace(array).broadcast_to(array, shape)
+
+
+def largest(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+    """The largest x over some dimensions; NaN is larger than every number."""
+    if isinstance(x, np.ndarray):
+        return np.maximum.reduce(x, axis, keepdims=keepdims)  # costs half of x.max()
+    return x.max(axis, keepdims=keepdims)
+
+
+def smallest(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+    """The smallest x over some dimensions; NaN is smaller than every number."""
+    if isinstance(x, np.ndarray):
+        return np.minimum.reduce(x, axis, keepdims=keepdims)
+    return x.min(axis, keepdims=keepdims)
 
 
 def share_memory(a: Array, b: Array) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -40,16 +41,74 @@ class device:  # noqa: N801 - PyTorch's name
 
 
 cpu = device("cpu")
+_default: device | None = None  # None: the CPU, which then costs creation functions nothing
 
 
 def as_device(value: Any) -> device:
-    """A device from its name, or the device itself."""
-    return value if isinstance(value, device) else device(value)
+    """A device from its name, its number among the GPUs, or the device itself.
+
+    Raises: TypeError for anything else, RuntimeError for a name that is none.
+    """
+    if isinstance(value, device):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return device("cuda", value)
+    if not isinstance(value, str):
+        raise TypeError(f"a device is 'cpu', 'cuda' or 'cuda:1', not {type(value).__name__}")
+    return device(value)
+
+
+def get_default_device() -> device:
+    """Where Tensors are made when nothing else is said: the CPU, unless `set_default_device`."""
+    return cpu if _default is None else _default
+
+
+def set_default_device(where: Any) -> None:
+    """Make new Tensors and parameters there: set_default_device("cuda"). None means the CPU.
+
+    `from_numpy`, and what is computed from other Tensors, stays where its numbers are.
+    Raises: RuntimeError if there is no such device.
+    """
+    global _default
+    found = cpu if where is None else as_device(where)
+    _default = None if found.type == "cpu" else located(found)
 
 
 def device_of(array: Array) -> device:
     """Where an array lives."""
     return cpu if isinstance(array, np.ndarray) else device("cuda", array.device.id)
+
+
+def located(where: Any) -> device:
+    """The device itself, "cuda" being the current GPU.
+
+    Raises: RuntimeError if there is no such device: no CuPy, no driver, or not so many GPUs.
+    """
+    where = as_device(where)
+    if where.type == "cpu":
+        return where
+    library = cupy()
+    try:
+        with library.cuda.Device(where.index):
+            return device("cuda", library.cuda.runtime.getDevice())
+    except library.cuda.runtime.CUDARuntimeError as error:
+        raise RuntimeError(
+            f"there is no device {str(where)!r} here: {error}. tinygrad_mmb.cuda.device_count() "
+            "tells how many GPUs there are; with none, stay on device='cpu'."
+        ) from None
+
+
+def made_at(where: Any, make: Callable[[ModuleType], Array]) -> Array:
+    """make(numpy), or make(cupy) on that GPU; `None` is the default device.
+
+    Raises: RuntimeError if there is no such device.
+    """
+    where = _default if where is None else where
+    if where is None or (where := located(where)).type == "cpu":
+        return make(np)
+    library = cupy()
+    with library.cuda.Device(where.index):
+        return make(library)
 
 
 def to_device(array: Array, where: Any) -> Array:
@@ -60,9 +119,17 @@ def to_device(array: Array, where: Any) -> Array:
     where = as_device(where)
     if where.type == "cpu":
         return to_numpy(array)
+    where = located(where)
+    if device_of(array) == where:
+        return array
     library = cupy()
-    with library.cuda.Device(where.index or 0):
-        return library.asarray(array)
+    with library.cuda.Device(where.index):
+        return library.array(array)  # from the host, or from another GPU
+
+
+def to_default_device(array: Array) -> Array:
+    """The same numbers where Tensors are made."""
+    return array if _default is None else to_device(array, _default)
 
 
 def refuse_mixed_devices(values: Iterable[Any]) -> None:

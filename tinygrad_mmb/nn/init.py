@@ -10,8 +10,17 @@ import math
 import warnings
 from typing import Any
 
-from tinygrad_mmb.autograd.tensor import Tensor
-from tinygrad_mmb.backend import Array, DType, float64, get_default_dtype, namespace
+from tinygrad_mmb.autograd.tensor import Tensor, wrap
+from tinygrad_mmb.backend import (
+    Array,
+    DType,
+    float64,
+    get_default_dtype,
+    is_array,
+    made_at,
+    namespace,
+    to_device,
+)
 from tinygrad_mmb.ops import random
 from tinygrad_mmb.ops.random import Generator
 
@@ -212,7 +221,8 @@ def blank(shape: tuple[int, ...], dtype: DType | None = None) -> Tensor:
                 f"Trying to create tensor with negative dimension {size}: {list(shape)}. Sizes "
                 "are 0 or more."
             )
-    return Tensor(namespace().empty(shape, dtype or get_default_dtype()))
+    dtype = dtype or get_default_dtype()
+    return wrap(made_at(None, lambda xp: xp.empty(shape, dtype)))
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -247,6 +257,7 @@ def normal(shape: tuple[int, ...], generator: Generator | None) -> Array:
 
 def write(tensor: Tensor, values: Any) -> Tensor:
     """Put values in, unrecorded; a note for autograd that they have changed."""
-    tensor.array[...] = values
+    there = tensor.device
+    tensor.array[...] = to_device(values, there) if is_array(values) else values
     tensor.memory.touch()
     return tensor

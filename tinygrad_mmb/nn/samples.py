@@ -35,6 +35,7 @@ def variable(x: Any) -> Any:
     """An array as a Tensor, one of floats as a float64 leaf that requires a gradient."""
     if not is_array(x):
         return x
+    x = backend.to_default_device(x)
     return wrap(x.astype(backend.float64)).requires_grad_() if x.dtype.kind == "f" else wrap(x)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from tinygrad_mmb import backend
@@ -19,7 +21,18 @@ __all__ = [
 
 def finished(array: Array, device: Any, requires_grad: bool) -> Tensor:
     """The Tensor over a new array, where and as the caller asked for it."""
-    t = wrap(array if device is None else backend.to_device(array, device))
+    if device is None:
+        t = wrap(backend.to_default_device(array))
+    else:
+        t = wrap(backend.to_device(array, device))
+    if requires_grad:
+        t.requires_grad = True
+    return t
+
+
+def made(make: Callable[[ModuleType], Array], device: Any, requires_grad: bool) -> Tensor:
+    """The Tensor over what `make` makes with NumPy or CuPy, on the device that is asked for."""
+    t = wrap(backend.made_at(device, make))
     if requires_grad:
         t.requires_grad = True
     return t
@@ -50,24 +63,24 @@ def zeros(
     size: Any, *more: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """All elements 0."""
-    array = namespace().zeros(shape_of((size, *more), "zeros"), float_dtype(dtype))
-    return finished(array, device, requires_grad)
+    shape, wanted = shape_of((size, *more), "zeros"), float_dtype(dtype)
+    return made(lambda xp: xp.zeros(shape, wanted), device, requires_grad)
 
 
 def ones(
     size: Any, *more: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """All elements 1."""
-    array = namespace().ones(shape_of((size, *more), "ones"), float_dtype(dtype))
-    return finished(array, device, requires_grad)
+    shape, wanted = shape_of((size, *more), "ones"), float_dtype(dtype)
+    return made(lambda xp: xp.ones(shape, wanted), device, requires_grad)
 
 
 def empty(
     size: Any, *more: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Elements with whatever value is in memory."""
-    array = namespace().empty(shape_of((size, *more), "empty"), float_dtype(dtype))
-    return finished(array, device, requires_grad)
+    shape, wanted = shape_of((size, *more), "empty"), float_dtype(dtype)
+    return made(lambda xp: xp.empty(shape, wanted), device, requires_grad)
 
 
 def full(
@@ -80,17 +93,18 @@ def full(
 ) -> Tensor:
     """All elements `fill_value`, whose kind gives the dtype: bool, int64 or the default float."""
     shape = listed_shape(size, "full")
-    t = finished(_filled(shape, fill_value, dtype), device, requires_grad)
-    return t
+    value, wanted = _filling(fill_value, dtype)
+    return made(lambda xp: xp.full(shape, value, wanted), device, requires_grad)
 
 
-def _filled(shape: tuple[int, ...], value: Any, dtype: Any) -> Array:
+def _filling(value: Any, dtype: Any) -> tuple[Any, DType]:
+    """What `full` fills with, and the dtype it has."""
     value = number_of(value, "fill_value")
     if dtype is None:
         natural: dict[type, DType] = {bool: backend.bool_, int: backend.int64}
         dtype = natural.get(type(value), backend.get_default_dtype())
     dtype = backend.as_dtype(dtype)
-    return namespace().full(shape, fits(value, dtype, "full"), dtype)
+    return fits(value, dtype, "full"), dtype
 
 
 def number_of(value: Any, name: str) -> Any:
@@ -113,7 +127,7 @@ def _like(input: Any, name: str, dtype: Any, device: Any) -> tuple[Array, DType,
         raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
     array = input.array
     wanted = array.dtype if dtype is None else backend.as_dtype(dtype)
-    return array, wanted, device
+    return array, wanted, input.device if device is None else device
 
 
 def _constant_like(array: Array, value: Any, dtype: DType) -> Array:

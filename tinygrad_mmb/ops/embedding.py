@@ -9,7 +9,7 @@ from tinygrad_mmb import backend
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.grad_mode import no_grad
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.backend import Array, add_at, namespace
 from tinygrad_mmb.ops.dimensions import require_tensor
 
 __all__ = ["embedding", "one_hot"]
@@ -46,7 +46,7 @@ class AddRows(Function):
     @staticmethod
     def forward(x: Array, index: Array, rows: int) -> Array:
         y = namespace(x).zeros((rows, x.shape[-1]), x.dtype)
-        namespace(x).add.at(y, index.reshape(-1), x.reshape(-1, x.shape[-1]))
+        add_at(y, index.reshape(-1), x.reshape(-1, x.shape[-1]))
         return y
 
     @staticmethod

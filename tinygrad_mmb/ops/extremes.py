@@ -9,7 +9,15 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, as_array, int64, is_array, namespace
+from tinygrad_mmb.backend import (
+    Array,
+    as_array,
+    int64,
+    is_array,
+    largest,
+    namespace,
+    smallest,
+)
 from tinygrad_mmb.ops.dimensions import (
     NOT_GIVEN,
     Dims,
@@ -62,7 +70,7 @@ class Amax(Extreme):
 
     @staticmethod
     def forward(x: Array, dims: Dims, keepdim: bool) -> Array:
-        return namespace(x).maximum.reduce(x, dims, keepdims=keepdim)
+        return largest(x, dims, keepdim)
 
 
 class Amin(Extreme):
@@ -70,7 +78,7 @@ class Amin(Extreme):
 
     @staticmethod
     def forward(x: Array, dims: Dims, keepdim: bool) -> Array:
-        return namespace(x).minimum.reduce(x, dims, keepdims=keepdim)
+        return smallest(x, dims, keepdim)
 
 
 class OneExtreme(Function):
@@ -97,7 +105,7 @@ class MaxOfAll(OneExtreme):
 
     @staticmethod
     def forward(x: Array) -> Array:
-        return namespace(x).maximum.reduce(x, None)
+        return largest(x)
 
 
 class MinOfAll(OneExtreme):
@@ -105,7 +113,7 @@ class MinOfAll(OneExtreme):
 
     @staticmethod
     def forward(x: Array) -> Array:
-        return namespace(x).minimum.reduce(x, None)
+        return smallest(x)
 
 
 class ExtremeAlong(Function):

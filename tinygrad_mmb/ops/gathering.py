@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
-from tinygrad_mmb.backend import Array, as_array, int32, int64, is_array, namespace
+from tinygrad_mmb.backend import Array, add_at, as_array, int32, int64, is_array, namespace
 from tinygrad_mmb.ops.dimensions import require_bool, require_tensor
 from tinygrad_mmb.ops.views import dim_of
 
@@ -60,7 +60,7 @@ class AddAlong(Function):
         if distinct and index.size:
             at_least_1d(y)[places(index, dim)] = at_least_1d(x)
         elif index.size:
-            namespace(x).add.at(at_least_1d(y), places(index, dim), at_least_1d(x))
+            add_at(at_least_1d(y), places(index, dim), at_least_1d(x))
         return y
 
     @staticmethod
@@ -93,7 +93,7 @@ class ScatterAdd(Function):
         y = namespace(x).array(x)
         if index.size:
             part = at_least_1d(src)[tuple([slice(n) for n in at_least_1d(index).shape])]
-            namespace(x).add.at(at_least_1d(y), places(index, dim), part)
+            add_at(at_least_1d(y), places(index, dim), part)
         return y
 
     @staticmethod

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tinygrad_mmb import backend
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, as_array, is_array, namespace
+from tinygrad_mmb.backend import Array, add_at, as_array, is_array, namespace
 from tinygrad_mmb.ops.index_layout import led_by_indices
 
 __all__ = ["AddAt", "GetItem", "Index", "IndexPut", "getitem", "index_put", "parse_index"]
@@ -110,7 +110,7 @@ class AddAt(Function):
         if all(i is None or i.dtype.kind == "b" for i in indices):
             y[_places(indices)] = x  # masks name no element twice
         else:
-            xp.add.at(y, _places(indices), x)
+            add_at(y, _places(indices), x)
         return y
 
     @staticmethod

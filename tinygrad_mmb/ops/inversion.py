@@ -9,7 +9,7 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, is_array, namespace
+from tinygrad_mmb.backend import Array, is_array, namespace, waits
 from tinygrad_mmb.backend.layout import in_rows
 
 __all__ = ["det", "inverse"]
@@ -28,6 +28,8 @@ class Inverse(Function):
         a, undefined = without_nan(a)
         try:
             y = xp.linalg.inv(a)
+            if waits(a):
+                refuse_singular(a, y)
             y = y if undefined is None else xp.where(undefined, a.dtype.type("nan"), y)
             return in_rows(y.swapaxes(-1, -2)).swapaxes(-1, -2)  # in columns, as LAPACK has it
         except xp.linalg.LinAlgError:
@@ -82,7 +84,7 @@ class Determinant(Function):
         singular = ctx.singular[..., None, None] if ctx.create_graph else exact
         regular = Inverse.apply(ops.where(singular, ctx.identity, a))
         result = scale * ops.transpose(regular, -1, -2)
-        if ctx.create_graph and bool(ctx.singular.any()):
+        if ctx.create_graph and (waits(a) or bool(ctx.singular.any())):
             adjugate_t = ops.transpose(adjugate(a, ctx.identity), -1, -2)
             result = ops.where(
                 singular, ops.unsqueeze(ops.unsqueeze(g, -1), -1) * adjugate_t, result
@@ -98,10 +100,18 @@ def without_nan(a: Array) -> tuple[Array, Array | None]:
     """(a with unit matrices for those that hold NaN, which ones these are): LAPACK skips NaN."""
     xp = namespace(a)
     nan = xp.isnan(a)
-    if not nan.any():
+    if not waits(a) and not nan.any():
         return a, None
     undefined = nan.any(axis=(-2, -1), keepdims=True)
     return xp.where(undefined, xp.eye(a.shape[-1], dtype=a.dtype), a), undefined
+
+
+def refuse_singular(a: Array, y: Array) -> None:
+    """Raise LinAlgError where an inverse is not finite: a GPU divides by 0 without a word."""
+    xp = namespace(a)
+    wrong = xp.isfinite(a).all((-2, -1)) & ~xp.isfinite(y).all((-2, -1))
+    if bool(wrong.any()):
+        raise xp.linalg.LinAlgError
 
 
 def nearly_singular(y: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_mmb import backend, ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import X
-from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.backend import Array, add_at, namespace
 from tinygrad_mmb.ops.dimensions import require_tensor
 from tinygrad_mmb.ops.windows import Geometry, Pair, padded, pair_of
 
@@ -77,7 +77,7 @@ class Unpool(Function):
         n, c, h, w = shape
         y = namespace(x).zeros((n * c * h * w,), x.dtype)
         plane = namespace(x).arange(n * c).reshape(n, c, 1, 1) * (h * w)
-        namespace(x).add.at(y, (indices + plane).ravel(), x.ravel())
+        add_at(y, (indices + plane).ravel(), x.ravel())
         return y.reshape(shape)
 
     @staticmethod

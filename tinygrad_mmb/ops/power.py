@@ -11,7 +11,7 @@ from tinygrad_mmb.autograd import promotion
 from tinygrad_mmb.autograd.half_precision import widened
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
-from tinygrad_mmb.backend import Array, float16, float32, is_array, namespace
+from tinygrad_mmb.backend import Array, float16, float32, is_array, namespace, waits
 from tinygrad_mmb.ops.elementwise import Binary, Elementwise, Operand
 
 __all__ = ["pow", "reciprocal", "rsqrt", "sqrt", "square"]
@@ -142,7 +142,7 @@ def float_to_number(a: Array, b: float) -> Array:
 def integer_power(a: Any, b: Any) -> Array:
     """aᵇ that wraps around; below b = 0 it is 1 / a⁻ᵇ rounded to 0, so 0 unless a is 1 or -1."""
     xp = namespace(a, b)
-    if not is_array(b) or not (b < 0).any():
+    if not is_array(b) or (not waits(b) and not (b < 0).any()):
         return a**b
     sign = xp.where(b % 2 == 0, 1, a)
     inverse = xp.where((a == 1) | (a == -1), sign, 0)

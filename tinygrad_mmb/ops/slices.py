@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, as_array, bool_, is_array, namespace
+from tinygrad_mmb.backend import Array, add_at, as_array, bool_, is_array, namespace
 from tinygrad_mmb.ops.dimensions import count, require_tensor
 from tinygrad_mmb.ops.gathering import (
     at_least_1d,
@@ -127,7 +127,7 @@ def add_slices(y: Array, dim: int, index: Array, source: Array) -> None:
         starts = xp.flatnonzero(first)
         y[found[starts]] += xp.add.reduceat(source[order], starts, axis=0, dtype=y.dtype)
     else:
-        xp.add.at(y, (slice(None),) * dim + (index,), source)
+        add_at(y, (slice(None),) * dim + (index,), source)
 
 
 @method

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from tinygrad_mmb import ops
+from tinygrad_mmb import backend, ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import X
@@ -117,7 +117,11 @@ def widened(x: Array) -> Array:
 
 def largest(x: Array, axis: Any) -> Array:
     """The largest x over `axis`, kept as size 1; -∞ where there are none."""
-    return namespace(x).maximum.reduce(x, axis, keepdims=True, initial=-math.inf)
+    if x.size:
+        return backend.largest(x, axis, keepdims=True)
+    over = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    kept = [1 if dim in over else n for dim, n in enumerate(x.shape)]
+    return namespace(x).full(kept, -math.inf, x.dtype)
 
 
 def reduced_shape(shape: tuple[int, ...], dims: Dims) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, as_array, int64, namespace
+from tinygrad_mmb.backend import Array, as_array, int64, namespace, waits
 from tinygrad_mmb.backend.layout import led_by_operands
 from tinygrad_mmb.ops.dimensions import NOT_GIVEN, require_bool, require_tensor
 from tinygrad_mmb.ops.extremes import ValuesIndices
@@ -27,7 +27,7 @@ class Sort(Function):
     @staticmethod
     def forward(x: Array, dim: int, descending: bool) -> tuple[Array, Array]:
         if not x.ndim:
-            return x.copy(), as_array(0, int64)
+            return x.copy(), namespace(x).zeros((), int64)
         indices = led_by_operands(order(x, dim, descending), [x])
         values = namespace(x).take_along_axis(x, indices, axis=dim)
         return led_by_operands(values, [x]), indices
@@ -58,7 +58,7 @@ class TopK(Function):
     @staticmethod
     def forward(x: Array, k: int, dim: int, largest: bool, in_order: bool) -> tuple[Array, Array]:
         if not x.ndim:
-            return x.copy(), as_array(0, int64)
+            return x.copy(), namespace(x).zeros((), int64)
         indices = first_of_order(x, k, dim, largest, in_order)
         return namespace(x).take_along_axis(x, indices, axis=dim), indices
 
@@ -87,7 +87,9 @@ class Argsort(Function):
 
     @staticmethod
     def forward(x: Array, dim: int, descending: bool) -> Array:
-        return led_by_operands(order(x, dim, descending), [x]) if x.ndim else as_array(0, int64)
+        if not x.ndim:
+            return namespace(x).zeros((), int64)
+        return led_by_operands(order(x, dim, descending), [x])
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -105,7 +107,10 @@ def order(x: Array, dim: int, descending: bool) -> Array:
 
 
 def first_of_order(x: Array, k: int, dim: int, largest: bool, in_order: bool) -> Array:
-    """The indices of the first k in order; where equal ones compete, those that PyTorch takes."""
+    """The indices of the first k in order; where equal ones compete, those that PyTorch takes.
+
+    On a GPU, where PyTorch promises nothing, the first of the equal ones.
+    """
     xp = namespace(x)
     found = xp.moveaxis(order(x, dim, largest), dim, -1)
     values = xp.take_along_axis(xp.moveaxis(x, dim, -1), found, axis=-1)
@@ -113,6 +118,8 @@ def first_of_order(x: Array, k: int, dim: int, largest: bool, in_order: bool) ->
     steps = (values[..., 1:] != values[..., :-1]) & ~(nan[..., 1:] & nan[..., :-1])
     undecided = ~steps[..., :k].all(axis=-1)
     indices = xp.ascontiguousarray(found[..., :k])
+    if waits(x):
+        return xp.moveaxis(indices, -1, dim)
     if not in_order:
         undecided |= True  # PyTorch leaves them as its partial sort does
     if k and undecided.any() and undecided.sum() * x.shape[dim] <= LARGEST_EXACT:

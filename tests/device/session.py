@@ -1,0 +1,75 @@
+"""A session of the suite on another device: what conftest.py switches on for `--device`.
+
+New Tensors are made there (set_default_device), NumPy arrays that a test wraps go there, and tests
+may read results with NumPy, which PyTorch refuses and so do we: only the package may not.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinygrad_mmb as tm
+from tinygrad_mmb.autograd import interchange
+from tinygrad_mmb.backend import to_default_device
+
+PACKAGE = str(Path(tm.__file__).parent)
+
+
+def begin(where: str) -> None:
+    """Make every Tensor of this session on `where`: "cuda", or "stand-in" for no GPU at all."""
+    if where == "stand-in":
+        from tests.device import stand_in
+
+        stand_in.install(look=True)
+        where = "cuda"
+    elif where == "cuda":
+        let_tests_look()
+    tm.set_default_device(where)
+    send_what_tests_wrap()
+    read_where_it_lies()
+
+
+def send_what_tests_wrap() -> None:
+    """Tensor(array) leaves an array where it is; in this session NumPy arrays are sent along."""
+    make = tm.Tensor.__init__
+
+    @functools.wraps(make)
+    def init(self: Any, data: Any = (), **options: Any) -> None:
+        make(self, data, **options)
+        self.array = to_default_device(self.array)
+
+    def from_numpy(ndarray: Any) -> Any:
+        return honest(ndarray).to(tm.get_default_device())
+
+    honest = tm.from_numpy
+    tm.Tensor.__init__ = init  # type: ignore[method-assign]
+    tm.from_numpy = from_numpy
+
+
+def read_where_it_lies() -> None:
+    """x.numpy() copies from the device, where PyTorch raises: only in tests."""
+    honest = interchange.Interchange.numpy
+
+    @functools.wraps(honest)
+    def numpy(self: Any) -> Any:
+        if self.requires_grad or isinstance(self.array, np.ndarray):
+            return honest(self)
+        return self.array.get()
+
+    interchange.Interchange.numpy = numpy  # type: ignore[method-assign]
+    tm.Tensor.numpy = numpy  # type: ignore[method-assign]
+
+
+def let_tests_look() -> None:
+    """np.asarray(cupy_array) in a test copies; CuPy itself refuses it."""
+    import cupy
+
+    class Looked(cupy.ndarray):
+        pass
+
+    del Looked
+    cupy.ndarray.__array__ = lambda self, *args, **options: np.array(self.get(), *args[:1])
