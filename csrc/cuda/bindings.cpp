@@ -136,7 +136,7 @@ void write_pointer(const Entry& kernel, int i, py::handle value, unsigned char* 
 
 void write_object(const Entry& kernel, int i, py::handle value, unsigned char* to) {
     const Parameter& p = kernel.parameters[i];
-    if (!PyBytes_CheckExact(value.ptr()) || static_cast<std::size_t>(PyBytes_GET_SIZE(value.ptr())) != p.size)
+    if (!PyBytes_Check(value.ptr()) || static_cast<std::size_t>(PyBytes_GET_SIZE(value.ptr())) != p.size)
         refuse(kernel, i, value);
     std::memcpy(to, PyBytes_AS_STRING(value.ptr()), p.size);
 }
@@ -204,23 +204,24 @@ void check(cudaError_t error, const Entry& kernel) {
 }
 
 // More than 48 KiB of shared memory in a block must be asked for, once per kernel and device.
-void allow_shared(const Entry& kernel, std::size_t dynamic) {
+void allow_shared(const Entry& kernel, std::size_t dynamic, int device) {
     constexpr std::size_t unasked = 48 * 1024;
     static std::unordered_map<std::string, std::size_t> allowed;
-    int device = 0;
-    check(cudaGetDevice(&device), kernel);
     std::size_t& largest = allowed[std::to_string(device) + kernel.name];  // guarded by Python's lock
     if (dynamic <= largest) return;
     cudaFuncAttributes attributes;
     const auto* function = reinterpret_cast<const void*>(kernel.kernel);
     check(cudaFuncGetAttributes(&attributes, function), kernel);
     if (attributes.sharedSizeBytes + dynamic > unasked)
-        check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(dynamic)), kernel);
+        check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(dynamic)),
+              kernel);
     largest = dynamic;
 }
 
-void run(const Entry& kernel, const Size& grid, const Size& block, std::size_t shared, std::uintptr_t stream, Arguments& arguments) {
-    if (shared) allow_shared(kernel, shared);
+void run(const Entry& kernel, const Size& grid, const Size& block, std::size_t shared, std::uintptr_t stream,
+         Arguments& arguments, int device) {
+    check(cudaSetDevice(device), kernel);  // CuPy's runtime is another, and has a current device of its own
+    if (shared) allow_shared(kernel, shared, device);
     cudaError_t error;
     {
         py::gil_scoped_release others;  // a full queue makes the launch wait
@@ -239,7 +240,8 @@ int device_count() {
 #else
 
 // Python's lock is held: the emulator runs one launch at a time.
-void run(const Entry& kernel, const Size& grid, const Size& block, std::size_t shared, std::uintptr_t, Arguments& arguments) {
+void run(const Entry& kernel, const Size& grid, const Size& block, std::size_t shared, std::uintptr_t,
+         Arguments& arguments, int) {
     if (mmb_launch(kernel.name, grid.n, block.n, shared, arguments.addresses.data()))
         throw std::runtime_error("kernel " + std::string(kernel.name) + ": " + mmb_error());
 }
@@ -247,10 +249,10 @@ void run(const Entry& kernel, const Size& grid, const Size& block, std::size_t s
 #endif
 
 void launch(const std::string& name, const py::tuple& grid, const py::tuple& block, std::size_t shared,
-            std::uintptr_t stream, const py::tuple& values) {
+            std::uintptr_t stream, const py::tuple& values, int device) {
     const Entry& kernel = entry(name);
     Arguments arguments(kernel, values);
-    run(kernel, Size("grid", grid), Size("block", block), shared, stream, arguments);
+    run(kernel, Size("grid", grid), Size("block", block), shared, stream, arguments, device);
 }
 
 }  // namespace
@@ -271,7 +273,7 @@ PYBIND11_MODULE(MMB_MODULE, m) {
         return all;
     });
     m.def("launch", &launch, py::arg("name"), py::arg("grid"), py::arg("block"), py::arg("shared"), py::arg("stream"),
-          py::arg("arguments"));
+          py::arg("arguments"), py::arg("device") = 0);
     m.attr("sources") = MMB_TEXT(MMB_SOURCES);  // digest of what it was built from
 #if defined(MMB_CUDA)
     m.def("device_count", &device_count);
