@@ -21,7 +21,7 @@ ORDER = [
     ["data", "utils"],
     ["capture"],
     ["training"],
-    ["lab", "diagnose", "exercises", "grading", "distributed"],
+    ["lab", "bench", "emulator", "diagnose", "exercises", "grading", "distributed"],
     ["playground"],
     ["cli", "__main__"],
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from tinygrad_mmb.cli.bench import bench
+from tinygrad_mmb.cli.cuda import cuda
 from tinygrad_mmb.cli.doctor import doctor
 from tinygrad_mmb.cli.evaluate import evaluate
 from tinygrad_mmb.cli.predict import predict
@@ -17,5 +19,5 @@ def mmb() -> None:
     """Train small networks from scratch and look at every part of it."""
 
 
-for command in (train, evaluate, predict, doctor):
+for command in (train, evaluate, predict, bench, doctor):
     mmb.add_command(command)

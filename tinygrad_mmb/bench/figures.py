@@ -1,0 +1,216 @@
+"""Pictures of a run: a roofline, ratios with their intervals, the steps of a ladder.
+
+Colours are those of Okabe and Ito (2008); every backend has a marker of its own too, and every bar
+its number. A run without a GPU is stamped, as none of its times is a GPU's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_mmb import atomic
+from tinygrad_mmb.bench.results import Row, timed
+from tinygrad_mmb.bench.statistics import FASTER, SLOWER
+from tinygrad_mmb.training.plots import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STAMP = "measured on a CPU: not GPU timings"
+STYLES = (  # colour, marker
+    ("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"),
+    ("#E69F00", "v"), ("#56B4E9", "P"), ("#000000", "X"),
+)  # fmt: skip
+MOST_RATIOS = 40
+ENDINGS = ("png", "svg", "pdf")
+
+
+def stamp(figure: Figure, content: dict[str, Any]) -> None:
+    """Say below the picture which machine it is about."""
+    machine = content["machine"]
+    text = str(machine.get("gpu") or machine.get("processor"))
+    if content["kind"] != "gpu":
+        text = f"{text}, {machine.get('threads', 1)} thread(s); {STAMP}"
+    figure.supxlabel(f"{text}; {content['started'][:10]}", fontsize=8, color="0.35")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture whole, as its name ends; equal results give equal files."""
+    import matplotlib
+
+    kind = path.suffix[1:]
+    empty: dict[str, dict[str, Any]] = {
+        "png": {"Software": None},
+        "svg": {"Date": None},
+        "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    }
+    with matplotlib.rc_context({"svg.hashsalt": "tinygrad_mmb"}):
+        atomic.write_with(path, lambda t: figure.savefig(t, format=kind, metadata=empty[kind]))
+
+
+def styles(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    return {name: STYLES[i % len(STYLES)] for i, name in enumerate(dict.fromkeys(names))}
+
+
+def roofline(content: dict[str, Any]) -> Figure:
+    """Operations per second over operations per byte: points below the limits measured."""
+    rows = [r for r in timed(content["rows"]) if r.tflops and r.gbs]
+    limits = content["ceilings"]
+    figure = new_figure(9.0, 5.6)
+    axes = figure.subplots()
+    looks = styles([r.variant for r in rows])
+    intensity = {id(r): 1e3 * r.tflops / r.gbs for r in rows if r.tflops and r.gbs}
+    for variant, (colour, marker) in looks.items():
+        mine = [r for r in rows if r.variant == variant]
+        axes.plot([intensity[id(r)] for r in mine], [1e3 * (r.tflops or 0.0) for r in mine], marker,
+                  color=colour, label=variant, markersize=6, alpha=0.8, linestyle="none",
+                  markeredgecolor="white", markeredgewidth=0.5)  # fmt: skip
+    low = min([0.05, *intensity.values()]) / 2
+    high = max([100.0, *intensity.values()]) * 2
+    draw_limits(axes, limits, low, high)
+    name_the_highest(axes, rows, intensity)
+    axes.set(xscale="log", yscale="log", xlim=(low, high))
+    axes.set_xlabel("arithmetic intensity: operations per byte that must move")
+    axes.set_ylabel("10⁹ operations per second")
+    axes.set_title("Roofline: each point is one variant at one size")
+    axes.grid(alpha=0.25, which="both")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
+    stamp(figure, content)
+    return figure
+
+
+def draw_limits(axes: Axes, limits: dict[str, Any], low: float, high: float) -> None:
+    """The slope of the memory and a ceiling for each dtype."""
+    if not limits:
+        return
+    gbs, dashes = limits["copy_gbs"], ["-", "--", "-.", ":"]
+    peaks = {k: v for k, v in limits["tflops"].items() if " " not in k}
+    top = 1e3 * max(peaks.values(), default=0.0)
+    bend = top / gbs
+    axes.plot([low, bend], [low * gbs, top], color="0.25", linewidth=1.4)
+    axes.annotate(f"copy {gbs:.0f} GB/s", (low * 1.6, low * 1.6 * gbs), fontsize=8, color="0.25",
+                  xytext=(0, 8), textcoords="offset points")  # fmt: skip
+    for i, (dtype, peak) in enumerate(sorted(peaks.items(), key=lambda p: -p[1])):
+        height = 1e3 * peak
+        axes.plot(
+            [height / gbs, high], [height, height], dashes[i % 4], color="0.25", linewidth=1.4
+        )
+        text = f"{dtype} {height:.0f} GFLOP/s"
+        axes.annotate(
+            text, (high / 1.15, height), ha="right", va="bottom", fontsize=8, color="0.25"
+        )
+
+
+def name_the_highest(axes: Axes, rows: Sequence[Row], intensity: dict[int, float]) -> None:
+    """The kernel's name at the highest point of each column, where names have room."""
+    named: list[float] = []
+    for row in sorted(rows, key=lambda r: -(r.tflops or 0.0)):
+        place = intensity[id(row)]
+        if all(max(place, other) / min(place, other) > 1.6 for other in named):
+            named.append(place)
+            axes.annotate(row.kernel, (place, 1e3 * (row.tflops or 0.0)), fontsize=7, ha="center",
+                          xytext=(0, 7), textcoords="offset points")  # fmt: skip
+
+
+def ratios(content: dict[str, Any]) -> Figure:
+    """How many times as fast as the fastest peer, with the interval; the line at 1 is a tie."""
+    rows = [r for r in content["rows"] if r.ratio is not None and r.ratio_low is not None]
+    rows = sorted(rows, key=lambda r: (r.kernel, r.shape, r.variant))
+    left_out = len(rows) - MOST_RATIOS
+    rows = rows[:MOST_RATIOS]
+    figure = new_figure(9.0, 1.8 + 0.27 * max(len(rows), 3))
+    axes = figure.subplots()
+    looks = styles([r.variant for r in rows])
+    for y, row in enumerate(rows):
+        colour, marker = looks[row.variant]
+        axes.plot([row.ratio_low, row.ratio_high], [y, y], color=colour, linewidth=1.5)
+        filled = colour if row.verdict in (FASTER, SLOWER) else "white"  # hollow: may be a tie
+        axes.plot([row.ratio], [y], marker, color=colour, markerfacecolor=filled, markersize=6)
+    names = [f"{r.kernel}  {r.shape}  {r.variant} / {r.peer}" for r in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=8)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.axvline(1.0, color="0.25", linewidth=1.2, linestyle="--")
+    axes.set(xscale="log")
+    axes.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
+    axes.xaxis.set_minor_formatter(lambda v, _: f"{v:g}" if f"{v:.0e}"[0] in "25" else "")
+    axes.tick_params(axis="x", which="both", labelsize=8)
+    axes.set_xlabel(
+        "times as fast as the fastest peer (right of 1: faster; hollow: indistinguishable)"
+    )
+    more = f" (the first {MOST_RATIOS} of {MOST_RATIOS + left_out})" if left_out > 0 else ""
+    axes.set_title(f"Ratio to the fastest peer, 95 % intervals{more}")
+    axes.grid(alpha=0.25, axis="x", which="both")
+    axes.spines[["top", "right"]].set_visible(False)
+    stamp(figure, content)
+    return figure
+
+
+def ladder(content: dict[str, Any]) -> Figure | None:
+    """Step by step of a ladder: the share of the peer's speed, or what the profile counts.
+
+    None where the run has no ladder.
+    """
+    steps = [r for r in content["rows"] if r.variant[:2].isdigit()]
+    measured = [r for r in steps if r.ratio is not None and r.kernel == "MatMul"]
+    if content["kind"] == "gpu" and measured:
+        return ladder_of_times(content, measured)
+    counted = [e for e in content.get("profile", []) if step_of(e)]
+    return ladder_of_profile(content, counted) if counted else None
+
+
+def ladder_of_times(content: dict[str, Any], rows: Sequence[Row]) -> Figure:
+    """Bars of the share of the peer's speed at the largest size."""
+    largest = max(rows, key=lambda r: tuple(int(n) for n in r.shape.split("x"))).shape
+    rows = sorted((r for r in rows if r.shape == largest), key=lambda r: r.variant)
+    figure = new_figure(8.0, 1.6 + 0.42 * len(rows))
+    axes = figure.subplots()
+    shares = [100.0 * (r.ratio or 0.0) for r in rows]
+    bars(axes, [r.variant for r in rows], shares, [f"{s:.1f} %" for s in shares])
+    axes.axvline(100.0, color="0.25", linestyle="--", linewidth=1.2)
+    axes.set_xlabel(f"speed, in % of {rows[0].peer}")
+    axes.set_title(f"Ladder of {rows[0].kernel}, {largest} {rows[0].dtype}")
+    stamp(figure, content)
+    return figure
+
+
+def step_of(entry: dict[str, Any]) -> str | None:
+    """The step's name of a profile entry: 03_shared_memory."""
+    name = Path(str(entry.get("source", ""))).stem
+    return name if name[:2].isdigit() else None
+
+
+def ladder_of_profile(content: dict[str, Any], entries: Sequence[dict[str, Any]]) -> Figure:
+    """Two rows of bars: requests of a warp as multiples of what they need, shared and global."""
+    names = sorted({step_of(e) or "" for e in entries})
+    figure = new_figure(10.0, 2.0 + 0.4 * len(names))
+    for axes, space in zip(figure.subplots(1, 2, sharey=True), ("shared", "global"), strict=True):
+        worst = [
+            max(
+                (e["ideal_ratio"] for e in entries if step_of(e) == n and e["space"] == space),
+                default=0.0,
+            )
+            for n in names
+        ]
+        bars(axes, names, worst, [f"{w:.1f}" if w else "none" for w in worst])
+        axes.axvline(1.0, color="0.25", linestyle="--", linewidth=1.2)
+        what = "bank conflicts" if space == "shared" else "sectors"
+        axes.set_xlabel(f"worst line: {what}, x the fewest possible")
+        axes.set_title(f"{space} memory", fontsize=10)
+    figure.suptitle("Ladder of matmul, counted by the emulator", fontsize=11)
+    stamp(figure, content)
+    return figure
+
+
+def bars(axes: Axes, names: Sequence[str], values: Sequence[float], texts: Sequence[str]) -> None:
+    """Bars from top to bottom, each with its number."""
+    axes.barh(range(len(names)), values, color=STYLES[0][0], height=0.62)
+    for y, (value, text) in enumerate(zip(values, texts, strict=True)):
+        axes.text(value, y, f" {text}", va="center", fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=9)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(0, 1.15 * max([*values, 1.0]))
+    axes.spines[["top", "right"]].set_visible(False)

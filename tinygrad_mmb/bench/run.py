@@ -1,0 +1,242 @@
+"""One run, from the limits to the goal table, in a budget of seconds; each row goes to the disk."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_mmb import cuda
+from tinygrad_mmb.backend import threads
+from tinygrad_mmb.backend.arrays import cupy
+from tinygrad_mmb.bench import comparison, goals, own, peers, profile, registers, statistics, tables
+from tinygrad_mmb.bench.candidates import candidates, emulated
+from tinygrad_mmb.bench.cases import Case, Problem, cases, prepare
+from tinygrad_mmb.bench.deadline import Deadline
+from tinygrad_mmb.bench.gpu import Gpu
+from tinygrad_mmb.bench.machine import Ceilings, Cpu, Machine
+from tinygrad_mmb.bench.measure import FULL, QUICK, Candidate, checked, measure
+from tinygrad_mmb.bench.options import BenchError, Options, chosen
+from tinygrad_mmb.bench.peers import Peer
+from tinygrad_mmb.bench.results import Results, Row
+from tinygrad_mmb.bench.work import BOTH, FORWARD
+from tinygrad_mmb.kernels import registry
+from tinygrad_mmb.kernels.launch import compile
+from tinygrad_mmb.training import manifest
+
+Say = Callable[[str], object]
+
+
+def machine_for(options: Options) -> Machine:
+    """The CPU, or the GPU where one is and nothing else was asked for. Raises: BenchError."""
+    wanted = options.device or ("cuda" if cuda.is_available() else "cpu")
+    if wanted == "cpu":
+        return Cpu(options.threads)
+    if not cuda.is_available():
+        raise BenchError(
+            "--device cuda: there is no CUDA device here (mmb doctor says why). Leave the option "
+            "out for the reduced form on the CPU"
+        )
+    return Gpu(cupy())
+
+
+@contextmanager
+def fixed_threads(n: int, libraries: Sequence[Peer]) -> Any:
+    """As many threads for the BLAS, and for the peers, as for us."""
+    before = threads.get_num_threads()
+    try:
+        threads.set_num_threads(n)
+    except RuntimeError as problem:
+        warnings.warn(str(problem), stacklevel=3)
+    if any(p.name == "torch" for p in libraries):
+        from tinygrad_mmb.bench import torch_peer
+
+        torch_peer.set_threads(n)
+    try:
+        yield
+    finally:
+        if threads.get_num_threads() != before:
+            threads.set_num_threads(before)
+
+
+class Run:
+    """A run with its machine, its file and its clock."""
+
+    def __init__(self, options: Options, machine: Machine, results: Results, say: Say) -> None:
+        self.options, self.machine, self.results, self.say = options, machine, results, say
+        self.deadline = Deadline(options.budget)
+        self.rng = np.random.default_rng(options.seed)
+        self.rounds = QUICK if options.quick else FULL
+        self.ceilings: Ceilings | None = None
+        self.skipped: list[str] = []
+        self.compared: list[comparison.Comparison] = []
+
+    def execute(self) -> Results:
+        """The whole of it. What has been found is in the file even if this does not return."""
+        options, machine = self.options, self.machine
+        libraries, missing = peers.peers(machine.kind, compiled=not options.quick)
+        self.results.note(peers_missing=missing)
+        added = own.candidates(options, machine)
+        plan = self.planned(added)
+        with fixed_threads(options.threads, libraries):
+            self.say(f"{machine.name}: measuring its limits")
+            self.ceilings = machine.ceilings(2.0 if options.quick else 6.0)
+            self.results.note(ceilings=self.ceilings.as_json())
+            if machine.kind == "cpu":
+                self.emulate(added)
+            self.families(plan, libraries, added)
+            if machine.kind == "cpu":
+                self.inspect()
+        if machine.kind == "cpu":
+            self.compared = comparison.from_rows(self.results.rows)
+        self.results.note(
+            comparison=[c.as_json() for c in self.compared],
+            goals=[v.as_json() for v in goals.verdicts(self.results.rows, machine.kind)],
+            skipped=self.skipped,
+            seconds=options.budget - self.deadline.left() + self.deadline.overdrawn(),
+            finished=True,
+        )
+        return self.results
+
+    def planned(self, added: Sequence[own.Own]) -> list[Case]:
+        """The cases that were asked for. Raises: BenchError."""
+        options = self.options
+        found = list(cases(self.machine.kind, options.quick))
+        if added:
+            found = own.cases(added, self.machine.kind, options.quick)
+        elif options.shapes is not None:
+            found = [c for c in found if (c.kernel, c.shape) in options.shapes]
+        names = chosen(options.only, list(dict.fromkeys(c.kernel for c in found)))
+        return [c for c in found if c.kernel in names]
+
+    def families(
+        self, plan: Sequence[Case], libraries: Sequence[Peer], added: Sequence[own.Own]
+    ) -> None:
+        """Time one op after the other; each gets its share of the time that is left.
+
+        The first case of every op comes before the second of any, so that a run that is cut short
+        has something of each.
+        """
+        by_op: dict[str, list[Case]] = {}
+        for case in plan:
+            by_op.setdefault(case.op, []).append(case)
+        reserve = 0.1 * self.options.budget
+        for i, (op, found) in enumerate(by_op.items()):
+            clock = Deadline(max(0.0, self.deadline.left() - reserve)).share(len(by_op) - i)
+            self.say(f"{op}: {len(found)} case{'s' * (len(found) > 1)}")
+            for k, case in enumerate(found):
+                if clock.passed:
+                    self.skipped += [c.name for c in found[k:]]
+                    break
+                self.one_case(case, libraries, added, clock.share(len(found) - k))
+
+    def one_case(
+        self, case: Case, libraries: Sequence[Peer], added: Sequence[own.Own], clock: Deadline
+    ) -> None:
+        """Prepare, check, time, and write the rows."""
+        try:
+            problem = prepare(self.machine, case, self.options.seed)
+        except MemoryError as error:
+            self.skipped.append(f"{case.name}: {error or 'memory'}")
+            return
+        everybody = [*own.of_case(added, case), *candidates(case, self.machine.kind, libraries)]
+        rows = measure(
+            self.machine, problem, everybody, self.ceilings, self.rounds, clock, self.rng
+        )
+        goals.judge(rows, self.machine.kind)
+        self.results.add(*rows)
+        sensors = self.results.content.setdefault("sensors", [])
+        sensors.append({"case": case.name, **self.machine.sensors()})
+        if self.machine.kind == "gpu" and case.kind == FORWARD:
+            self.compare(case, problem, rows)
+
+    def compare(self, case: Case, problem: Problem, rows: Sequence[Row]) -> None:
+        """The first size of each op on the CPU too."""
+        if any(c.kernel == case.kernel for c in self.compared):
+            return
+        found = comparison.compare(Cpu(self.options.threads), self.machine, problem, rows)
+        if found is not None:
+            self.compared.append(found)
+
+    def emulate(self, added: Sequence[own.Own]) -> None:
+        """Every CUDA kernel against the float64 reference at small sizes. No times."""
+        try:
+            compile.compiler()
+        except RuntimeError as problem:
+            self.results.note(emulator_missing=str(problem))
+            return
+        clock = self.deadline.share(3)
+        found = own.cases(added, "small", False) if added else list(cases("small", False))
+        names = chosen(self.options.only, list(dict.fromkeys(c.kernel for c in found)))
+        for case in found:
+            if case.kernel not in names:
+                continue
+            everybody: list[Candidate] = [*own.emulated_of(added, case), *emulated(case)]
+            if not everybody:
+                continue
+            if clock.passed:
+                self.skipped.append(f"{case.name} on the emulator")
+                continue
+            problem = prepare(self.machine, case, self.options.seed)
+            rows = [checked(self.machine, problem, c) for c in everybody]
+            self.results.add(*[row for row in rows if row is not None])
+
+    def inspect(self) -> None:
+        """Bank conflicts and sectors by source line, registers and spills. No times either."""
+        if self.options.add:
+            return
+        if "emulator_missing" not in self.results.content:
+            self.say("profile of memory accesses on the emulator")
+            self.results.note(profile=profile.profile(self.options, self.deadline.share(2)))
+        if registers.nvcc() is None:
+            self.results.note(registers=[], registers_missing="nvcc is not installed")
+            return
+        self.say("registers of each kernel, by nvcc")
+        budgets, clock = [], self.deadline
+        for file in profile.files_of(self.options):
+            if clock.passed:
+                self.skipped.append(f"registers of {file.name}")
+                continue
+            try:
+                budgets += [b.as_json() for b in registers.budgets(file)]
+            except RuntimeError as problem:
+                self.skipped.append(f"registers: {problem}")
+        self.results.note(registers=budgets)
+
+
+def run(options: Options, folder: Path, say: Say = print) -> Results:
+    """Measure what `options` ask for; results.json in `folder` is valid at any time.
+
+    Raises: BenchError for options that do not fit together, or kernels that do not exist.
+    """
+    machine = machine_for(options)
+    header = {
+        "device": machine.stamp,
+        "kind": machine.kind,
+        "started": manifest.now(),
+        "seed": options.seed,
+        "machine": machine.describe(),
+        "environment": manifest.environment(),
+        "command": manifest.command(),
+        "options": options.as_json(),
+        "interval": statistics.METHOD,
+        "ceilings": {},
+    }
+    return Run(options, machine, Results(folder / "results.json", header), say).execute()
+
+
+def listed(options: Options) -> str:
+    """What would be measured, without measuring it. Raises: BenchError."""
+    machine = machine_for(options)
+    found = list(cases(machine.kind, options.quick))
+    names = chosen(options.only, list(dict.fromkeys(c.kernel for c in found)))
+    lines = []
+    for name in names:
+        shapes = ", ".join(c.shape for c in found if c.kernel == name)
+        backends = ", ".join(t.backend for t in registry.twins(name.removesuffix(f".{BOTH}")))
+        lines.append((name, backends or "as forward and backward", shapes))
+    return tables.plain(("kernel", "twins", "sizes"), lines)

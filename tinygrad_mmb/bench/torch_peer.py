@@ -1,0 +1,229 @@
+"""PyTorch as a peer: the same op on the same memory, eager or through torch.compile.
+
+A function that is missing here has no PyTorch column; one that is wrong is found out, as a peer is
+checked against the float64 reference like everybody else before it is timed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tinygrad_mmb.bench.calls import OPTIONS
+from tinygrad_mmb.bench.peers import NoPeer
+from tinygrad_mmb.bench.work import BACKWARD, FORWARD, UPDATE
+
+Call = Callable[[], Any]
+SAME_NAME = ("Exp", "Log", "Log2", "Log1p", "Expm1", "Sigmoid", "Erf", "Sqrt", "Rsqrt", "Abs",
+             "Reciprocal", "Sin", "Cos", "Tan", "Tanh", "Neg", "Add", "Sub", "Mul", "Div",
+             "Maximum", "Minimum", "Relu", "MatMul", "Pow", "Where")  # fmt: skip
+
+
+def available() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
+def torch() -> Any:
+    import torch as library
+
+    return library
+
+
+def functional() -> dict[str, Callable[..., Any]]:
+    """By op: PyTorch's function of the arguments of our forward pass."""
+    t = torch()
+    f = t.nn.functional
+
+    def cross_entropy(x: Any, target: Any, w: Any) -> Any:
+        if w is not None:
+            raise NoPeer("torch weighs by class, not by sample")
+        return f.cross_entropy(x, target, reduction="none")
+
+    def conv2d(x: Any, weight: Any, bias: Any, geometry: Any, groups: int) -> Any:
+        if geometry.top_left != geometry.bottom_right:
+            raise NoPeer("torch pads both sides alike")
+        return f.conv2d(
+            x, weight, bias, geometry.stride, geometry.top_left, geometry.dilation, groups
+        )
+
+    def batch_norm(x: Any, weight: Any, bias: Any, eps: float) -> Any:
+        return f.batch_norm(x, None, None, weight, bias, True, 0.0, eps)
+
+    def layer_norm(x: Any, weight: Any, bias: Any, k: int, eps: float) -> Any:
+        return f.layer_norm(x, x.shape[-k:], weight, bias, eps)
+
+    def max_pool2d(x: Any, geometry: Any) -> Any:
+        if geometry.top_left != geometry.bottom_right:
+            raise NoPeer("torch pads both sides alike")
+        return f.max_pool2d(
+            x, geometry.kernel, geometry.stride, geometry.top_left, geometry.dilation
+        )
+
+    def reduction(name: str) -> Callable[..., Any]:
+        function = getattr(t, name)
+        return lambda x, dims, keep: function(
+            x, tuple(range(x.ndim)) if dims is None else dims, keep
+        )
+
+    table = {name: getattr(t, name.lower()) for name in SAME_NAME}
+    return table | {
+        "Softmax": f.softmax,
+        "LogSoftmax": f.log_softmax,
+        "LogSumExp": reduction("logsumexp"),
+        "CrossEntropy": cross_entropy,
+        "Linear": f.linear,
+        "LinearRelu": lambda x, w, b: f.relu(f.linear(x, w, b)),
+        "LayerNorm": layer_norm,
+        "BatchNorm": batch_norm,
+        "Conv2d": conv2d,
+        "MaxPool2d": max_pool2d,
+        "Rows": lambda table, index, _: f.embedding(index, table),
+        "Sum": reduction("sum"),
+        "Mean": reduction("mean"),
+        "Amax": reduction("amax"),
+        "Amin": reduction("amin"),
+    }
+
+
+def tensor_of(value: Any) -> Any:
+    """The same memory as a torch.Tensor."""
+    if isinstance(value, list):
+        return [tensor_of(v) for v in value]
+    if not hasattr(value, "__array_interface__") and not hasattr(value, "__cuda_array_interface__"):
+        return value
+    if hasattr(value, "get"):  # CuPy
+        return torch().from_dlpack(value)
+    return torch().from_numpy(value)
+
+
+def host(result: Any) -> list[Any]:
+    """Results as NumPy arrays."""
+    results = result if isinstance(result, (tuple, list)) else [result]
+    return [None if r is None else r.detach().cpu().numpy() for r in results]
+
+
+class Torch:
+    """PyTorch, eager."""
+
+    name = "torch"
+    wait: Callable[[Any], object] | None = None  # it works in the stream whose events are taken
+
+    def __init__(self, cudnn: bool = True) -> None:
+        self.cudnn = cudnn
+        if not cudnn:
+            self.name = "torch, cuDNN off"
+
+    def function(self, op: str) -> Callable[..., Any]:
+        found = functional().get(op)
+        if found is None:
+            raise NoPeer(f"no PyTorch function is stated for {op}")
+        return found
+
+    def call(
+        self, op: str, kind: str, args: Sequence[Any], heads: Sequence[Any]
+    ) -> tuple[Call, Callable[[Any], list[Any]]]:
+        """What runs the op, and what makes NumPy arrays of its result. Raises: NoPeer."""
+        if not self.cudnn and op not in ("BatchNorm", "Conv2d"):
+            raise NoPeer("cuDNN has no part in this op")
+        tensors = [tensor_of(a) for a in args]
+        if kind == UPDATE:
+            return self.update(op, *tensors)
+        run = self.within(self.function(op))
+        if kind == FORWARD:
+            return lambda: run(*tensors), host
+        wanted = [x.requires_grad_() for x in tensors if is_float(x)]
+        g = tensor_of(heads[0])
+        grad = torch().autograd.grad
+
+        def arrays(result: Any) -> list[Any]:
+            found = iter(host(result))
+            return [next(found) if is_float(x) else None for x in tensors]
+
+        if kind == BACKWARD:
+            y = first(run(*tensors))
+            return lambda: grad(y, wanted, g, retain_graph=True), arrays
+        return lambda: grad(first(run(*tensors)), wanted, g), arrays
+
+    def within(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        if self.cudnn:
+            return run
+        flags = torch().backends.cudnn.flags
+
+        def without_cudnn(*args: Any) -> Any:
+            with flags(enabled=False):
+                return run(*args)
+
+        return without_cudnn
+
+    def update(
+        self, op: str, thetas: Any, gradients: Any
+    ) -> tuple[Call, Callable[[Any], list[Any]]]:
+        """One step of torch.optim's class of the same name, fused where it can be."""
+        cls = getattr(torch().optim, op, None)
+        if cls is None:
+            raise NoPeer(f"torch.optim has no {op}")
+        params = [theta.clone().requires_grad_() for theta in thetas]
+        for p, g in zip(params, gradients, strict=True):
+            p.grad = g
+        options = OPTIONS.get(op, {"lr": 1e-3})
+        try:
+            optimizer = cls(params, fused=True, **options)
+        except (TypeError, RuntimeError):
+            optimizer = cls(params, foreach=True, **options)
+        return optimizer.step, lambda _: host(params)
+
+
+class Compiled(Torch):
+    """PyTorch through torch.compile."""
+
+    name = "torch.compile"
+
+    def call(self, op: str, kind: str, args: Sequence[Any], heads: Sequence[Any]) -> Any:
+        if kind in (UPDATE, BACKWARD):
+            raise NoPeer("compiled: forward, or forward and backward together")
+        return super().call(op, kind, args, heads)
+
+    def function(self, op: str) -> Callable[..., Any]:
+        compiled: Callable[..., Any] = torch().compile(super().function(op), dynamic=False)
+        return compiled
+
+
+def is_float(x: Any) -> bool:
+    return isinstance(x, torch().Tensor) and x.is_floating_point()
+
+
+def first(result: Any) -> Any:
+    return result[0] if isinstance(result, tuple) else result
+
+
+def set_threads(n: int) -> None:
+    """As many threads for PyTorch as for us."""
+    torch().set_num_threads(n)
+
+
+def product_on_gpu(dtype: str, n: int) -> Call | None:
+    """A product of bfloat16 matrices, or of float32 ones by TF32; None without PyTorch on CUDA."""
+    if not available() or not torch().cuda.is_available():
+        return None
+    t = torch()
+    a = t.randn(n, n, device="cuda", dtype=t.bfloat16 if dtype == "bfloat16" else t.float32)
+
+    def call() -> None:
+        with tf32(dtype == "tf32"):
+            t.matmul(a, a)
+
+    return call
+
+
+@contextlib.contextmanager
+def tf32(on: bool) -> Any:
+    """Allow TF32 in products, or forbid it."""
+    settings = torch().backends.cuda.matmul
+    before = settings.allow_tf32
+    settings.allow_tf32 = on
+    try:
+        yield
+    finally:
+        settings.allow_tf32 = before
