@@ -50,19 +50,9 @@ def found() -> dict[str, list[str]]:
     return names
 
 
-def digest(name: str) -> str:
-    """Of the sources of an extension, by the function that compares it when it is loaded."""
-    module = runpy.run_path(str(ROOT / "tinygrad_mmb" / "backend" / "extension.py"))
-    return str(module["digest"](name, ROOT / SOURCES))
-
-
-def nvcc() -> str | None:
-    """The CUDA compiler: $NVCC, on PATH, below $CUDA_HOME, or at its usual place."""
-    home = Path(os.environ.get("CUDA_HOME") or "/usr/local/cuda")
-    for name in (os.environ.get("NVCC"), "nvcc", str(home / "bin" / "nvcc")):
-        if name and (path := shutil.which(name)):
-            return path
-    return None
+def backend(module: str, function: str) -> Any:
+    """A function of tinygrad_mmb/backend, which cannot be imported before NumPy is installed."""
+    return runpy.run_path(str(ROOT / "tinygrad_mmb" / "backend" / f"{module}.py"))[function]
 
 
 def toolkit(compiler: str) -> Path:
@@ -75,22 +65,14 @@ def toolkit(compiler: str) -> Path:
     raise RuntimeError(f"{compiler} --dryrun does not say where CUDA is:\n{answer.stderr}")
 
 
-def gpus() -> list[str]:
-    """The architectures of the GPUs of this machine: ["75"]; empty without a driver."""
-    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    found = sorted({line.strip().replace(".", "") for line in answer.stdout.splitlines()})
-    # 90a, 100a: the tensor cores' instructions of these architectures exist under that name only
-    return [a + "a" * (int(a) >= 90) for a in found if a.isdigit()]
-
-
 def architectures() -> list[str]:
     """Those that _cuda is compiled for."""
-    named = os.environ.get("MMB_CUDA_ARCHS", "") or ",".join(gpus()) or ARCHITECTURES
-    return [a.strip() for a in named.split(",") if a.strip()]
+    if named := os.environ.get("MMB_CUDA_ARCHS", "").replace(",", " ").split():
+        return named
+    driver = backend("driver", "driver")()
+    here = {int(gpu.capability) for gpu in driver.gpus} if driver else set()
+    # 90a, 100a: the tensor cores' instructions of these architectures exist under that name only
+    return [f"{a}a" if a >= 90 else str(a) for a in sorted(here)] or ARCHITECTURES.split(",")
 
 
 def extensions() -> list[Extension]:
@@ -222,7 +204,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         ext.extra_compile_args += EMULATOR_FLAGS
         ext.define_macros += [
             ("MMB_MODULE", "_emulator"),
-            ("MMB_SOURCES", digest("emulator")),
+            ("MMB_SOURCES", backend("extension", "digest")("emulator", ROOT / SOURCES)),
         ]
         ext.libraries += ["dl"]
 
@@ -230,7 +212,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         """The kernels by nvcc for every architecture, and CUDA's runtime linked in: the module
         then loads on a machine without a driver too.
         """
-        compiler = nvcc()
+        compiler = backend("extension", "nvcc")()
         if compiler is None:
             raise RuntimeError("there is no nvcc, neither in NVCC, on PATH nor below CUDA_HOME")
         named = architectures()
@@ -249,7 +231,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         ext.define_macros += [
             ("MMB_MODULE", "_cuda"),
             ("MMB_CUDA", "1"),
-            ("MMB_SOURCES", digest("cuda")),
+            ("MMB_SOURCES", backend("extension", "digest")("cuda", ROOT / SOURCES)),
             ("MMB_ARCHITECTURES", ".".join(named)),
         ]
 
@@ -279,6 +261,9 @@ class BuildPackage(build_py):  # type: ignore[misc]
                 shutil.rmtree(target, ignore_errors=True)
                 ignored = shutil.ignore_patterns("__pycache__", "*.py[co]", "results")
                 shutil.copytree(ROOT / folder, target, ignore=ignored)
+        compared = ROOT / "tests" / "gpu" / "conformance.json"  # `mmb doctor` tells of it
+        if compared.is_file():
+            shutil.copy(compared, Path(self.build_lib) / "tinygrad_mmb" / "share")
 
 
 options: dict[str, Any] = {"build_ext": BuildExtensions, "build_py": BuildPackage}

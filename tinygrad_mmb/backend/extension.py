@@ -11,12 +11,15 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 PACKAGE = Path(__file__).resolve().parents[1]
 READ = {"cuda": ("cuda",), "emulator": ("cuda", "emulator")}  # folders of csrc, if not its own only
+UNASKED = {"emulator": "not asked for, as its kernels are compiled when they first run"}
 SUFFIXES = (".cu", ".cuh", ".cpp", ".hpp", ".h")
 
 
@@ -36,6 +39,15 @@ class Extension:
 def source_folders() -> list[Path]:
     """Where C++ sources may lie: in a checkout beside the package, in an installation inside it."""
     return [PACKAGE.parent / "csrc", PACKAGE / "share" / "csrc"]
+
+
+def nvcc() -> str | None:
+    """The CUDA compiler: $NVCC, on PATH, below $CUDA_HOME, or at its usual place."""
+    home = Path(os.environ.get("CUDA_HOME") or "/usr/local/cuda")
+    for name in (os.environ.get("NVCC"), "nvcc", str(home / "bin" / "nvcc")):
+        if name and (path := shutil.which(name)):
+            return path
+    return None
 
 
 def digest(name: str, folder: Path | None = None) -> str:
@@ -95,7 +107,7 @@ def why_not_built(name: str) -> str:
     try:
         return (PACKAGE / f"_{name}.not_built.txt").read_text(encoding="utf-8").strip()
     except OSError:
-        return "the installation was not asked for it, or found no compiler"
+        return UNASKED.get(name, "the installation was not asked for it, or found no pybind11")
 
 
 def extensions() -> dict[str, Extension]:

@@ -47,7 +47,8 @@ def launcher() -> Gpu:
 
 def device_of(name: str, arguments: Sequence[Any]) -> int:
     """The number of the GPU that holds the arrays. Raises RuntimeError if several do."""
-    devices = {a.data.device_id for a in arrays_in(arguments)}
+    arrays: list[Any] = arrays_in(arguments)
+    devices = {a.data.device_id for a in arrays}
     if len(devices) > 1:
         raise RuntimeError(
             f"kernel {name}: its arrays are on several GPUs, {sorted(devices)}. Move them to one."
@@ -62,13 +63,20 @@ def route(device: int) -> BuiltIn | Compiled:
 
 @functools.cache
 def _route(capability: str, device: int) -> BuiltIn | Compiled:
+    if reason := why_not_built_in(capability):
+        return Compiled(capability, reason)
+    return BuiltIn(extension.load("cuda").module, device)
+
+
+def why_not_built_in(capability: str) -> str:
+    """Why _cuda does not serve a GPU of this compute capability; empty if it does."""
     built = extension.load("cuda")
     if built.module is None:
-        return Compiled(capability, built.reason)
+        return built.reason
     held = built.module.architectures()
     if any(runs_on(a, capability) for a in held):
-        return BuiltIn(built.module, device)
-    return Compiled(capability, f"_cuda was built for {', '.join(held)}, this GPU is {capability}")
+        return ""
+    return f"_cuda was built for {', '.join(held)}, this GPU is {capability}"
 
 
 def runs_on(architecture: str, capability: str) -> bool:
