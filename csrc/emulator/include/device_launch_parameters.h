@@ -1,2 +1,3 @@
+// Stands in for NVIDIA's header of this name.
 #pragma once
 #include "cuda_runtime.h"

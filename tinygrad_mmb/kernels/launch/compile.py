@@ -18,8 +18,9 @@ from tinygrad_mmb.backend import extension
 MODES = {
     "fast": ["-O3", "-g1", "-ffp-contract=off"],
     "check": [
-        *("-O1", "-g", "-fno-tree-sra", "-ffp-contract=off"),
-        *("-fsanitize=thread", "-DEMULATOR_CHECK"),
+        *("-O1", "-g", "-fno-tree-sra", "-ffp-contract=off", "-DEMULATOR_CHECK"),
+        *("-fsanitize=thread,bounds", "--param=tsan-distinguish-volatile=1"),
+        "--param=tsan-instrument-func-entry-exit=0",
     ],
     "sanitize": [
         *("-O1", "-g", "-fno-omit-frame-pointer", "-ffp-contract=off"),
@@ -108,7 +109,7 @@ def library(file: str, mode: str = "fast") -> Path:
     """
     root, flags = sources(), MODES[mode]
     # the checker hears of the kernel's accesses only, not of the runtime's own
-    calm = [f for f in flags if f != "-fsanitize=thread"]
+    calm = [f for f in flags if not f.startswith(("-fsanitize=thread", "--param=tsan"))]
     runtime = sorted((root / "emulator" / "runtime").glob("*.cpp"))
     parts = [compiled(root / "cuda" / "kernels" / file, flags, "o")]
     parts += [compiled(path, calm, "o") for path in runtime]

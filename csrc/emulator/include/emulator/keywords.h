@@ -1,0 +1,20 @@
+// The words that CUDA adds to C++.
+#pragma once
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__ static
+#define __shared__ static  // one block runs at a time: one instance is exactly right
+#define __managed__
+#define __restrict __restrict__
+#define __forceinline__ inline __attribute__((always_inline))
+#define __noinline__ __attribute__((noinline))
+#define __inline_hint__
+#define __launch_bounds__(...)
+#define __maxnreg__(...)
+#define __align__(n) __attribute__((aligned(n)))
+#define __grid_constant__
+// A cluster's blocks run at the same time and read each other's shared memory: not emulated.
+#define __cluster_dims__(...) \
+    static_assert(false, "__cluster_dims__: the emulator runs one block at a time, so there are no clusters");

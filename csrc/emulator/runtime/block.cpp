@@ -1,0 +1,320 @@
+// One block: its threads run in turn until each waits; then who may go on is decided.
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "block.h"
+#include "checker.h"
+#include "findings.h"
+#include "scheduler.h"
+
+namespace emulator {
+
+extern "C" __attribute__((visibility("hidden"))) Context mmb_thread;
+Context mmb_thread;
+Options options;
+
+namespace {
+
+std::deque<Thread> threads;  // a deque: a Thread stays where it is when more come
+int count = 0;
+Thread* current = nullptr;
+void (*body)(const void*);
+const void* argument;
+bool is_failed = false, is_derailed = false;  // derailed: a thread was stopped by a finding
+uint64_t number = 0;
+long rounds_of_waiting = 0;  // in which all that ran was loops of atomics
+std::mt19937 shuffler;
+
+}  // namespace
+
+// The list of a base class, which the objects of all files join before main.
+struct AllBlockEvents {
+    static BlockEvents*& first() {
+        static BlockEvents* head = nullptr;
+        return head;
+    }
+    template <class F>
+    static void each(F f) {
+        for (BlockEvents* e = first(); e; e = e->next_) f(*e);
+    }
+    static bool stalled() {
+        for (BlockEvents* e = first(); e; e = e->next_)
+            if (e->stalled()) return true;
+        return false;
+    }
+    static void join(BlockEvents* e) {
+        e->next_ = first();
+        first() = e;
+    }
+};
+BlockEvents::BlockEvents() { AllBlockEvents::join(this); }
+
+Thread* running() { return current; }
+Thread& self() { return *current; }
+Thread& thread(int index) { return threads[index]; }
+int block_size() { return count; }
+uint64_t block_number() { return number; }
+
+namespace {
+
+void run_thread() {
+    Fiber::entered();
+    body(argument);
+    current->state = State::gone;
+    rounds_of_waiting = 0;
+    current->fiber.leave(true);
+}
+
+void run(Thread& t) {
+    current = &t;
+    mmb_thread = t.context;
+    t.fiber.enter();
+    current = nullptr;
+}
+
+std::string number_of(int n, const char* verb_of_one, const char* verb_of_many) {
+    return n == 1 ? "1 thread " + std::string(verb_of_one) : std::to_string(n) + " threads " + verb_of_many;
+}
+
+std::string inside(const Thread& t) {
+    return " [kernel " + std::string(kernel_name) + ", block " + in_words(t.context.block) + ", thread " +
+           in_words(t.context.thread) + "]";
+}
+
+Spot spot(const Thread& t, const char* access) {
+    return {site_of(t.at), access, t.context.thread, t.context.block};
+}
+
+void stop(Finding finding) {
+    report(std::move(finding));
+    is_failed = true;
+}
+
+void diverged(const Thread& one, const Thread& other) {
+    Finding f;
+    f.kind = "barrier-divergence";
+    f.at = spot(one, "barrier");
+    f.other = spot(other, "barrier");
+    f.has_other = true;
+    f.text = "barrier divergence: thread " + in_words(one.context.thread) + " waits at " + file_and_line(f.at.site) +
+             ", thread " + in_words(other.context.thread) + " at " + file_and_line(f.other.site) + inside(other);
+    f.mend = "All threads of a block must meet at the same __syncthreads(): move it out of the branch";
+    stop(f);
+}
+
+void exited(const Thread& one, int waiting) {
+    Finding f;
+    f.kind = "barrier-divergence";
+    f.at = spot(one, "barrier");
+    f.text = "barrier divergence: " + number_of(waiting, "waits", "wait") + " at " + file_and_line(f.at.site) + ", " +
+             number_of(count - waiting, "has", "have") + " returned from the kernel" + inside(one);
+    f.mend = "Threads without work must still reach __syncthreads(): put the work in a branch instead of returning";
+    stop(f);
+}
+
+void deadlocked() {
+    int at_barrier = 0, elsewhere = 0, gone = 0;
+    const Thread *first = nullptr, *at_sync = nullptr;
+    for (int i = 0; i < count; ++i) {
+        const Thread& t = threads[i];
+        if (t.state == State::gone) {
+            ++gone;
+        } else if (t.state == State::at_barrier) {
+            ++at_barrier;
+            if (!at_sync) at_sync = &t;
+        } else {
+            ++elsewhere;
+            if (!first) first = &t;
+        }
+    }
+    Finding f;
+    f.kind = "deadlock";
+    f.at = spot(*first, "wait");
+    f.text = "deadlock: " + number_of(elsewhere, "waits", "wait") + " for " +
+             (first->state == State::waiting ? first->waits_for : "the other lanes of a warp operation") + " at " +
+             file_and_line(f.at.site);
+    if (first->state == State::at_collective) {
+        char mask[16];
+        std::snprintf(mask, sizeof mask, "%08x", first->mask);
+        f.text += std::string(" with mask ") + mask;
+        f.mend = "Every lane that the mask names must reach the operation: make the mask with __ballot_sync before the branch";
+    }
+    if (at_sync) {
+        f.other = spot(*at_sync, "barrier");
+        f.has_other = true;
+        f.text += ", " + number_of(at_barrier, "waits", "wait") + " at the barrier of " + file_and_line(f.other.site);
+    }
+    if (gone) f.text += ", " + number_of(gone, "has", "have") + " returned from the kernel";
+    f.text += inside(*first);
+    stop(f);
+}
+
+void reduce() {
+    int any = 0, all = 1, sum = 0;
+    for (int i = 0; i < count; ++i)
+        if (threads[i].state == State::at_barrier) {
+            any |= threads[i].value;
+            all &= threads[i].value;
+            sum += threads[i].value;
+        }
+    for (int i = 0; i < count; ++i) {
+        Thread& t = threads[i];
+        if (t.state != State::at_barrier) continue;
+        t.reduced = t.reduce == Reduce::any ? any : t.reduce == Reduce::all ? all : sum;
+        t.state = State::ready;
+    }
+}
+
+// All threads that still live are at a barrier.
+void pass_barrier(int waiting) {
+    const Thread* first = nullptr;
+    for (int i = 0; i < count; ++i) {
+        const Thread& t = threads[i];
+        if (t.state != State::at_barrier) continue;
+        if (!first) first = &t;
+        if (t.at.line != first->at.line || t.reduce != first->reduce) return diverged(*first, t);
+    }
+    int stopped = 0;
+    for (int i = 0; i < count; ++i) stopped += threads[i].is_stopped;
+    if (waiting + stopped != count) return exited(*first, waiting);
+    checker::barrier_passed();
+    rounds_of_waiting = 0;
+    reduce();
+}
+
+bool wake() {
+    bool any = false;
+    for (int i = 0; i < count; ++i) {
+        Thread& t = threads[i];
+        if (t.state != State::waiting || !t.may_go_on(t.condition)) continue;
+        t.state = State::ready;
+        any = true;
+    }
+    return any;
+}
+
+void prepare(dim3 grid, dim3 block, uint64_t which) {
+    for (int i = 0; i < count; ++i) {
+        Thread& t = threads[i];
+        t.index = i;
+        t.state = State::ready;
+        t.is_stopped = false;
+        t.atomics = 0;
+        t.context.block_size = block;
+        t.context.grid_size = grid;
+        t.context.lane = i % 32;
+        const unsigned u = static_cast<unsigned>(i);
+        t.context.thread = {u % block.x, u / block.x % block.y, u / (block.x * block.y)};
+        t.context.block = {static_cast<unsigned>(which % grid.x), static_cast<unsigned>(which / grid.x % grid.y),
+                           static_cast<unsigned>(which / (static_cast<uint64_t>(grid.x) * grid.y))};
+        t.fiber.prepare(run_thread, static_cast<std::size_t>(i % 61) * 320);
+    }
+}
+
+}  // namespace
+
+bool run_block(dim3 grid, dim3 block, uint64_t which, void (*kernel)(const void*), const void* values) {
+    count = static_cast<int>(block.x * block.y * block.z);
+    while (static_cast<int>(threads.size()) < count) threads.emplace_back();
+    body = kernel;
+    argument = values;
+    is_failed = is_derailed = false;
+    rounds_of_waiting = 0;
+    ++number;
+    prepare(grid, block, which);
+    prepare_warps(count);
+    checker::block_begins();
+    AllBlockEvents::each([](BlockEvents& e) { e.begin(); });
+
+    std::vector<int> order(count);
+    for (int i = 0; i < count; ++i) order[i] = options.seed == 1 ? count - 1 - i : i;
+    if (options.seed > 1) shuffler.seed(static_cast<unsigned>(options.seed + which));
+    while (!is_failed) {
+        if (options.seed > 1) std::shuffle(order.begin(), order.end(), shuffler);
+        bool ran = false;
+        for (const int i : order)
+            if (threads[i].state == State::ready && !is_failed) {
+                ran = true;
+                run(threads[i]);
+            }
+        if (is_failed) break;
+        int alive = 0, at_barrier = 0;
+        for (int i = 0; i < count; ++i) {
+            alive += threads[i].state != State::gone;
+            at_barrier += threads[i].state == State::at_barrier;
+        }
+        if (!alive) break;
+        if (at_barrier == alive)
+            pass_barrier(at_barrier);
+        else if (!wake() && !ran && !gather_active_lanes() && !AllBlockEvents::stalled()) {
+            if (is_derailed) break;  // they wait for the thread that was stopped
+            deadlocked();
+        }
+    }
+    if (!is_failed && !is_derailed) AllBlockEvents::each([](BlockEvents& e) { e.end(); });
+    checker::block_ends();
+    return !is_failed;
+}
+
+void begin_launch() { number = 0; }
+
+void fail(Finding finding) {
+    stop(std::move(finding));
+    current->state = State::gone;
+    current->fiber.leave(true);  // the other threads of the block are abandoned where they wait
+    __builtin_unreachable();
+}
+
+void stop_thread() {
+    is_derailed = true;
+    current->is_stopped = true;
+    current->state = State::gone;
+    current->fiber.leave(true);
+    __builtin_unreachable();
+}
+
+bool is_block_derailed() { return is_derailed; }
+
+void pause(State state, Place at) {
+    current->at = at;
+    current->state = state;
+    current->fiber.leave(false);
+}
+
+int block_barrier(Reduce kind, int value, Place at) {
+    current->reduce = kind;
+    current->value = value;
+    pause(State::at_barrier, at);
+    return current->reduced;
+}
+
+void wait_until(bool (*met)(void*), void* condition, const char* what, Place at) {
+    current->may_go_on = met;
+    current->condition = condition;
+    current->waits_for = what;
+    pause(State::waiting, at);
+}
+
+void yield() { pause(State::ready, current->at); }
+void sleep() { yield(); }
+
+void atomic_turn(Place at) {
+    constexpr unsigned TURN = 256;
+    if (++current->atomics % TURN) return;
+    constexpr long PATIENCE = 20000;  // 5 million atomics of each thread, and nobody got anywhere
+    if (++rounds_of_waiting > PATIENCE * count)
+        fail("livelock", at,
+             "livelock: a loop of atomics waits for what nobody does; if it waits for another block, that block runs "
+             "only after this one (the emulator has no grid-wide waits)");
+    yield();
+}
+
+uint64_t clock() {
+    return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
+}  // namespace emulator

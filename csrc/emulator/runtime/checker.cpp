@@ -1,0 +1,433 @@
+// What each access of a kernel means: is it inside of an array, aligned, written before, ordered with
+// the accesses of other threads?
+//
+// g++ -fsanitize=thread puts a call before every load and store of the kernels; hooks.cpp receives
+// them and asks here.
+#include "checker.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <random>
+
+#include "clocks.h"
+#include "findings.h"
+#include "hooks.h"
+#include "profile.h"
+#include "regions.h"
+#include "scheduler.h"
+#include "symbols.h"
+
+#if defined(EMULATOR_CHECK)
+namespace emulator {
+namespace {
+
+using std::uintptr_t;
+
+struct Event {  // one access
+    uintptr_t address;
+    std::size_t bytes;
+    Access kind;
+    Site site;
+    bool is_volatile;
+    int who;        // thread of the block
+    bool is_twin;
+};
+
+// Memory that was read before it was written; told at the barrier, unless a race explains it.
+struct Unwritten {
+    Finding finding;
+    Site site;
+};
+std::vector<Unwritten> unwritten;
+
+// Two unordered writes: harmless if the second writes what is there. Known after it has happened.
+struct SecondWrite {
+    uintptr_t address;
+    unsigned char before[16];
+    std::size_t bytes;
+    Finding finding;
+};
+std::optional<SecondWrite> second_write;
+
+struct Bytes {
+    uintptr_t begin = 0, end = 0;
+    bool hold(uintptr_t p) const { return p >= begin && p < end; }
+};
+Bytes parameters, dynamic;
+bool is_derailed = false;  // a thread was stopped in this launch: what it did not write is no news
+std::mt19937 dice;
+
+const char* word(Access kind, bool is_volatile) {
+    if (kind == Access::atomic) return "atomic";
+    if (is_volatile) return kind == Access::read ? "volatile read" : "volatile write";
+    return kind == Access::read ? "read" : "write";
+}
+const char* verb(Access kind) {
+    return kind == Access::read ? "reads" : kind == Access::write ? "writes" : "changes atomically";
+}
+
+std::string inside(const Spot& spot) {
+    return " [kernel " + std::string(kernel_name) + ", block " + in_words(spot.block) + ", thread " + in_words(spot.thread) + "]";
+}
+
+Spot spot_of(const Event& e) {
+    const Context& c = thread(e.who).context;
+    return {e.site, word(e.kind, e.is_volatile), c.thread, c.block};
+}
+
+Finding finding(const char* kind, const Event& e, const Region* region) {
+    Finding f;
+    f.kind = kind;
+    f.at = spot_of(e);
+    f.bytes = e.bytes;
+    if (region) {
+        f.space = region->is_shared() ? "shared" : "global";
+        f.array = region->name;
+    }
+    return f;
+}
+
+std::string element(const Region& region, uintptr_t p) {
+    return region.described() + ", byte " + std::to_string(p - region.begin) + " of " + std::to_string(region.bytes());
+}
+
+// ---- where a past access came from
+
+uint3 index_in(dim3 size, uint64_t i) {
+    return {static_cast<unsigned>(i % size.x), static_cast<unsigned>(i / size.x % size.y),
+            static_cast<unsigned>(i / (static_cast<uint64_t>(size.x) * size.y))};
+}
+std::vector<uint3> blocks;  // of this launch, in the order in which they ran
+uint32_t first_block = 1;
+
+Spot spot_of(const Past& past, const Event& e) {
+    Spot spot{past.site, word(past.kind, past.is_volatile), {}, {}};
+    spot.thread = index_in(thread(e.who).context.block_size, past.who & ~TWIN);
+    spot.block = past.block >= first_block && past.block - first_block < blocks.size() ? blocks[past.block - first_block] : uint3{};
+    return spot;
+}
+
+// ---- races
+
+const char* how_to_mend(const Past& past, const Event& e, bool is_shared) {
+    const int who = past.who & ~TWIN;
+    if ((past.who & TWIN) || e.is_twin)
+        return "An asynchronous operation has not been waited for: wait for it (cp.async: wait_group; TMA: the mbarrier; wgmma: "
+               "wait_group), then __syncthreads() if other threads are to see it";
+    if (past.block != clocks::block())
+        return "Blocks run in any order and at the same time: let each write its own elements, or use atomics; what one block reads "
+               "after an atomic of another needs __threadfence() before that atomic";
+    if (past.kind == Access::atomic || e.kind == Access::atomic)
+        return is_shared ? "An atomic is safe against atomics only: put __syncthreads() between it and the ordinary access"
+                         : "An atomic is safe against atomics only: use one for both, or put a barrier between";
+    if (who / 32 == e.who / 32)
+        return "Both threads are of one warp, but lanes need not run in step: put __syncwarp() between";
+    return is_shared ? "Put __syncthreads() between the two" : "Put __syncthreads() between the two, or give each thread its own element";
+}
+
+Finding race(const Region& region, const Past& past, const Event& e) {
+    const bool is_asynchronous = (past.who & TWIN) || e.is_twin;
+    Finding f = finding(is_asynchronous ? "missing-wait" : "race", e, &region);
+    f.other = spot_of(past, e);
+    f.has_other = true;
+    const bool is_other_block = past.block != clocks::block();
+    const auto doer = [&](const Spot& spot, bool is_twin) {
+        std::string who = std::string(is_twin ? "an asynchronous operation of thread " : "thread ") + in_words(spot.thread);
+        return is_other_block ? who + " of block " + in_words(spot.block) : who;
+    };
+    f.text = std::string(is_asynchronous ? "missing wait: on " : "data race on ") + element(region, e.address) + ": " +
+             doer(f.at, e.is_twin) + " " + verb(e.kind) + " it at " + file_and_line(f.at.site) + ", " +
+             doer(f.other, past.who & TWIN) + " " + verb(past.kind) + " it at " + file_and_line(f.other.site) +
+             ", and nothing orders the two" + inside(f.at);
+    f.mend = how_to_mend(past, e, region.is_shared());
+    return f;
+}
+
+// Whether the two may touch one place without order: atomics always; volatile flags between warps, as
+// a loop that waits for one does. Lanes of one warp that rely on volatile rely on running in step.
+bool may_meet(const Past& past, const Event& e) {
+    if (past.kind == Access::atomic && e.kind == Access::atomic) return true;
+    const bool are_flags = (past.is_volatile || past.kind == Access::atomic) && (e.is_volatile || e.kind == Access::atomic);
+    const bool is_same_warp = past.block == clocks::block() && (past.who & ~TWIN) / 32 == e.who / 32;
+    return are_flags && !is_same_warp;
+}
+
+bool conflict(const Region& region, const Past& past, const Event& e, uint8_t bytes) {
+    if (!past.block || !(past.bytes & bytes) || may_meet(past, e)) return false;
+    return !clocks::knows(e.who, past, region.is_shared());
+}
+
+void report_race(const Region& region, const Past& past, const Event& e) {
+    const char* kind = (past.who & TWIN) || e.is_twin ? "missing-wait" : "race";
+    if (report_again(kind, e.site, past.site)) return;
+    Finding f = race(region, past, e);
+    const bool are_writes = past.kind == Access::write && e.kind == Access::write && !e.is_twin && !(past.who & TWIN);
+    if (!are_writes || e.bytes > sizeof SecondWrite::before) return report(std::move(f));
+    second_write.emplace();
+    second_write->address = e.address;
+    second_write->bytes = e.bytes;
+    std::memcpy(second_write->before, reinterpret_cast<const void*>(e.address), e.bytes);
+    second_write->finding = std::move(f);
+}
+
+// Between two calls of the checker exactly one access happened.
+void settle_second_write() {
+    if (!second_write) return;
+    if (std::memcmp(second_write->before, reinterpret_cast<const void*>(second_write->address), second_write->bytes))
+        report(std::move(second_write->finding));
+    second_write.reset();
+}
+
+void note_unwritten(const Region& region, const Event& e) {
+    if (is_derailed) return;
+    for (const Unwritten& u : unwritten)
+        if (u.site == e.site) return;
+    Finding f = finding("uninitialised", e, &region);
+    f.text = "uninitialised memory: thread " + in_words(f.at.thread) + " reads " + element(region, e.address) + " at " +
+             file_and_line(e.site) + ", and nobody has written it" + inside(f.at);
+    f.mend = region.is_shared() ? "Shared memory starts with anything: write all that is read, the edges of the tile too"
+                                : "cudaMalloc gives memory that holds anything: cudaMemset or cudaMemcpy first, or write before reading";
+    unwritten.push_back({std::move(f), e.site});
+}
+
+void keep(Past& place, const Event& e, uint8_t bytes) {
+    place.block = clocks::block();
+    place.time = e.is_twin ? clocks::twin_now(e.who) : clocks::now(e.who);
+    place.site = e.site;
+    place.who = static_cast<uint16_t>(e.who | (e.is_twin ? TWIN : 0));
+    place.bytes = bytes;
+    place.kind = e.kind;
+    place.is_volatile = e.is_volatile;
+}
+
+void check_cells(Region& region, const Event& e) {
+    const bool reads = e.kind == Access::read, needs_value = e.kind != Access::write;
+    for (uintptr_t p = e.address & ~uintptr_t{3}; p < e.address + e.bytes; p += 4) {
+        uint8_t bytes = 0;
+        for (unsigned b = 0; b < 4; ++b)
+            if (p + b >= e.address && p + b < e.address + e.bytes) bytes |= 1u << b;
+        const std::size_t i = region.index(p);
+        Cell& cell = region.cells[i];
+        if (needs_value && !region.starts_written && (bytes & ~region.written[i])) note_unwritten(region, e);
+        if (conflict(region, cell.write, e, bytes)) report_race(region, cell.write, e);
+        if (reads) {
+            // a read that everybody later than me will know of need not be kept
+            const uint16_t me = static_cast<uint16_t>(e.who | (e.is_twin ? TWIN : 0));
+            Past& first = cell.reads[0];
+            const bool replace_first = !first.block || (first.block == clocks::block() && first.who == me) ||
+                                       clocks::knows(e.who, first, region.is_shared());
+            keep(replace_first ? first : cell.reads[1], e, bytes);
+        } else {
+            for (const Past& read : cell.reads)
+                if (conflict(region, read, e, bytes)) report_race(region, read, e);
+            keep(cell.write, e, bytes);
+            region.written[i] |= bytes;
+        }
+    }
+}
+
+// ---- outside of every array
+
+[[noreturn]] void stop(Finding f) {
+    is_derailed = true;
+    report(std::move(f));
+    stop_thread();
+}
+
+[[noreturn]] void out_of_bounds(const Event& e) {
+    const Region* near = regions::nearest(e.address);
+    const auto* freed = regions::freed_at(e.address);
+    Finding f = finding("out-of-bounds", e, freed ? nullptr : near);
+    const std::string what = std::string(e.kind == Access::read ? "read" : e.kind == Access::write ? "write" : "atomic") + " of " +
+                             std::to_string(e.bytes) + " bytes at " + file_and_line(e.site);
+    if (e.address < 4096) {
+        f = finding("null-pointer", e, nullptr);
+        f.text = "null pointer: " + what + " through a pointer that is null";
+        f.mend = "Was the array allocated, and its pointer handed to the kernel?";
+    } else if (freed) {
+        f.kind = "use-after-free";
+        f.array = freed->name;
+        f.text = "use after free: " + what + ", in array '" + freed->name + "', which has been freed";
+        f.mend = "Free it after the last kernel that uses it";
+    } else if (near) {
+        char text[160];
+        if (e.address >= near->end)
+            std::snprintf(text, sizeof text, "%zu bytes past the end of ", static_cast<std::size_t>(e.address - near->end));
+        else if (e.address >= near->begin)
+            std::snprintf(text, sizeof text, "its last %zu bytes are past the end of ", static_cast<std::size_t>(e.address + e.bytes - near->end));
+        else
+            std::snprintf(text, sizeof text, "%zu bytes before the start of ", static_cast<std::size_t>(near->begin - e.address));
+        f.text = "out of bounds: " + what + ", " + text + near->described() + " (" + std::to_string(near->bytes()) + " bytes)";
+        f.mend = "Compare the index with the size first: the last block may have more threads than there are elements";
+    } else {
+        f.kind = "wild-pointer";
+        f.text = "wild pointer: " + what + ", in memory that no array holds";
+        f.mend = "Is it a pointer of the host, or was it computed from a wrong index? A kernel sees what cudaMalloc gave";
+    }
+    f.text += inside(f.at);
+    stop(std::move(f));
+}
+
+[[noreturn]] void foreign_local(const Event& e, const Thread& owner) {
+    Finding f = finding("local-of-another-thread", e, nullptr);
+    f.space = "local";
+    f.text = "local memory of another thread: thread " + in_words(f.at.thread) + " " + verb(e.kind) + " a variable of thread " +
+             in_words(owner.context.thread) + " at " + file_and_line(e.site) + inside(f.at);
+    f.mend = "Local variables are private on a GPU, even through a pointer: use shared memory";
+    stop(std::move(f));
+}
+
+void misaligned(const Event& e, const Region& region) {
+    if (report_again("misaligned", e.site, 0)) return;
+    Finding f = finding("misaligned", e, &region);
+    f.text = "misaligned: " + std::string(word(e.kind, false)) + " of " + std::to_string(e.bytes) + " bytes at " + file_and_line(e.site) +
+             ", whose address is no multiple of " + std::to_string(e.bytes) + ", in " + element(region, e.address) + inside(f.at);
+    f.mend = "A float4 may be read only where its address is a multiple of 16: handle the first elements one by one, or pad the rows";
+    report(std::move(f));
+}
+
+void written_although_read_only(const Event& e, const Region& region) {
+    if (report_again("read-only", e.site, 0)) return;
+    Finding f = finding("read-only", e, &region);
+    f.text = "write to read-only " + region.described() + ": thread " + in_words(f.at.thread) + " writes it at " + file_and_line(e.site) +
+             ", but the kernel takes it as a pointer to const" + inside(f.at);
+    f.mend = "Write to an output, or take the const away";
+    report(std::move(f));
+}
+
+// nullptr: no memory that we watch, and nothing is wrong with that.
+Region* region_of(const Event& e) {
+    if (Region* region = regions::holding(e.address)) return region;
+    if (regions::add_variable_at(e.address)) return regions::holding(e.address);
+    bool is_writable = false;
+    if (is_in_this_library(e.address, &is_writable) && !is_writable && e.kind == Access::read) return nullptr;  // a constant
+    for (int i = 0; i < block_size(); ++i)
+        if (thread(i).fiber.holds(reinterpret_cast<const void*>(e.address))) foreign_local(e, thread(i));
+    out_of_bounds(e);
+}
+
+void check(const Event& e) {
+    settle_second_write();
+    Region* region = region_of(e);
+    if (!region) return;
+    if (e.address + e.bytes > region->end) out_of_bounds(e);
+    const bool is_one_instruction = e.bytes == 2 || e.bytes == 4 || e.bytes == 8 || e.bytes == 16;
+    if (is_one_instruction && e.address % e.bytes) misaligned(e, *region);
+    if (region->is_read_only && e.kind != Access::read) written_although_read_only(e, *region);
+    if (region->space == Storage::shared && region->block != block_number()) {  // a new block: nothing is written yet
+        std::memset(region->written.data(), 0, region->count());
+        region->block = block_number();
+    }
+    check_cells(*region, e);
+    if ((e.kind == Access::atomic || e.is_volatile) && !e.is_twin) clocks::met_at(reinterpret_cast<const void*>(e.address));
+    if (options.profile && !e.is_twin) profile::count(e.who, e.address, e.bytes, e.site, region->is_shared());
+}
+
+bool is_ours(const void* p) {  // threadIdx and friends, the kernel's parameters
+    const auto* byte = static_cast<const char*>(p);
+    const auto* context = reinterpret_cast<const char*>(&mmb_thread);
+    return (byte >= context && byte < context + sizeof mmb_thread) || parameters.hold(reinterpret_cast<uintptr_t>(p));
+}
+
+void tell_unwritten() {
+    for (Unwritten& u : unwritten)
+        if (!is_found("race", u.site) && !is_found("missing-wait", u.site)) report(std::move(u.finding));
+    unwritten.clear();
+}
+
+}  // namespace
+
+void instrumented(const void* p, std::size_t bytes, Access kind, const void* code, bool is_volatile) {
+    Thread* t = running();
+    if (!t || t->fiber.holds(p) || is_ours(p)) return;
+    if (options.yields && dice() % static_cast<unsigned long>(options.yields) == 0) {
+        settle_second_write();
+        yield();
+    }
+    check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(code), is_volatile, t->index, false});
+    if (is_volatile && kind == Access::read) {
+        const Source& source = source_of(site_of(code));
+        atomic_turn({source.file.c_str(), source.line});
+    }
+}
+
+void access(const void* p, std::size_t bytes, Access kind, Place at) {
+    Thread* t = running();
+    if (!t || !bytes || t->fiber.holds(p) || is_ours(p)) return;
+    check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(at), false, t->index, false});
+}
+
+void access(const void* p, std::size_t bytes, Access kind, const void* code) { instrumented(p, bytes, kind, code, false); }
+
+void fence() {
+    if (!running()) return;
+    settle_second_write();
+    clocks::fence();
+}
+
+void index_out_of_bounds(const char* file, int line, const std::string& index, const std::string& type) {
+    Finding f;
+    f.kind = "out-of-bounds";
+    f.at = here(site_of(Place{file, line}), "index");
+    f.text = "out of bounds: index " + index + " of an array of type " + type + " at " + file_and_line(f.at.site) + inside(f.at);
+    f.mend = "Compare the index with the size first, or make the array larger";
+    stop(std::move(f));
+}
+
+namespace checker {
+
+void access(int owner, const void* p, std::size_t bytes, Access kind, Place at) {
+    if (!bytes) return;
+    check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(at), false, owner, true});
+}
+
+void launch_begins(const void* values, std::size_t bytes, uint64_t) {
+    const auto begin = reinterpret_cast<uintptr_t>(values);
+    parameters = {begin, begin + bytes};
+    is_derailed = false;
+    unwritten.clear();
+    second_write.reset();
+    blocks.clear();
+    first_block = clocks::block() + 1;
+    dice.seed(static_cast<unsigned>(options.seed * 1000 + options.yields));
+    clocks::launch_begins();
+    profile::launch_begins();
+}
+
+void launch_ends() {
+    settle_second_write();
+    if (dynamic.begin) regions::remove(reinterpret_cast<const void*>(dynamic.begin));
+    dynamic = {};
+}
+
+void block_begins() {
+    clocks::block_begins();
+    blocks.push_back(thread(0).context.block);
+    if (dynamic.begin) regions::remove(reinterpret_cast<const void*>(dynamic.begin));
+    dynamic = {};
+    if (const std::size_t bytes = dynamic_shared_bytes()) {
+        regions::add(dynamic_shared(), bytes, "dynamic shared memory", Storage::dynamic_shared, false, false);
+        dynamic.begin = reinterpret_cast<uintptr_t>(dynamic_shared());
+        dynamic.end = dynamic.begin + bytes;
+    }
+}
+
+void block_ends() {
+    settle_second_write();
+    tell_unwritten();
+    profile::barrier_passed();
+}
+
+void barrier_passed() {
+    settle_second_write();
+    tell_unwritten();
+    profile::barrier_passed();
+    clocks::barrier_passed();
+}
+
+}  // namespace checker
+
+}  // namespace emulator
+#endif

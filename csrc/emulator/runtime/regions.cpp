@@ -1,0 +1,98 @@
+#include "regions.h"
+
+#include <deque>
+#include <vector>
+
+#include "symbols.h"
+
+#if defined(EMULATOR_CHECK)
+namespace emulator {
+
+Region::Region(std::uintptr_t begin, std::size_t bytes, std::string name, Storage space, bool is_read_only, bool starts_written)
+    : begin(begin), end(begin + bytes), name(std::move(name)), space(space), is_read_only(is_read_only),
+      starts_written(starts_written), cells(count()), written(count()) {}
+
+std::string Region::described() const {
+    switch (space) {
+        case Storage::shared: return "shared array '" + name + "'";
+        case Storage::dynamic_shared: return "dynamic shared memory";
+        default: return "array '" + name + "'";
+    }
+}
+
+namespace regions {
+namespace {
+
+std::map<std::uintptr_t, Region> all;  // by where they begin
+Region* last = nullptr;                // the one that was asked for last: most often asked for again
+std::vector<std::uintptr_t> arrays;
+std::deque<Freed> freed;
+
+}  // namespace
+
+Region* holding(std::uintptr_t p) {
+    if (last && p >= last->begin && p < last->end) return last;
+    auto next = all.upper_bound(p);
+    if (next == all.begin()) return nullptr;
+    Region& region = std::prev(next)->second;
+    return p < region.end ? last = &region : nullptr;
+}
+
+Region* nearest(std::uintptr_t p) {
+    Region* best = nullptr;
+    std::uintptr_t distance = std::uintptr_t{1} << 30;  // further is no overrun
+    for (auto& [begin, region] : all) {
+        const std::uintptr_t d = p >= region.end ? p - region.end : begin - p;
+        if (d < distance) {
+            distance = d;
+            best = &region;
+        }
+    }
+    return best;
+}
+
+Region& add(const void* p, std::size_t bytes, const std::string& name, Storage space, bool is_read_only, bool starts_written) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(p);
+    last = nullptr;
+    for (auto f = freed.begin(); f != freed.end();)
+        f = f->begin < begin + bytes && begin < f->end ? freed.erase(f) : f + 1;
+    all.erase(begin);
+    return all.try_emplace(begin, begin, bytes, name, space, is_read_only, starts_written).first->second;
+}
+
+void remove(const void* p) {
+    last = nullptr;
+    all.erase(reinterpret_cast<std::uintptr_t>(p));
+}
+
+void remember_as_array(const void* p) { arrays.push_back(reinterpret_cast<std::uintptr_t>(p)); }
+
+void forget_arrays() {
+    last = nullptr;
+    for (const std::uintptr_t begin : arrays) all.erase(begin);
+    arrays.clear();
+}
+
+bool add_variable_at(std::uintptr_t p) {
+    const Variable* v = variable_at(p);
+    if (!v) return false;
+    add(reinterpret_cast<const void*>(v->begin), v->bytes, v->name, v->is_shared ? Storage::shared : Storage::global, false, !v->is_shared);
+    return true;
+}
+
+const Freed* freed_at(std::uintptr_t p) {
+    for (const Freed& f : freed)
+        if (p >= f.begin && p < f.end) return &f;
+    return nullptr;
+}
+
+void remember_freed(const void* p, std::size_t bytes, const std::string& name) {
+    constexpr std::size_t MOST = 1000;
+    const auto begin = reinterpret_cast<std::uintptr_t>(p);
+    if (freed.size() == MOST) freed.pop_front();
+    freed.push_back({begin, begin + bytes, name});
+}
+
+}  // namespace regions
+}  // namespace emulator
+#endif
