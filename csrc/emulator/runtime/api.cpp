@@ -71,7 +71,7 @@ int mmb_option(const char* name, long value) {
 
 #if defined(EMULATOR_CHECK)
 void mmb_array(const void* start, size_t bytes, int read_only, const char* name) {
-    regions::add(start, bytes, name, Storage::global, read_only != 0, true);
+    regions::add(start, bytes, name, Space::global, read_only != 0, true);
     regions::remember_as_array(start);
 }
 void mmb_forget_arrays(void) { regions::forget_arrays(); }

@@ -316,7 +316,7 @@ void check(const Event& e) {
     const bool is_one_instruction = e.bytes == 2 || e.bytes == 4 || e.bytes == 8 || e.bytes == 16;
     if (is_one_instruction && e.address % e.bytes) misaligned(e, *region);
     if (region->is_read_only && e.kind != Access::read) written_although_read_only(e, *region);
-    if (region->space == Storage::shared && region->block != block_number()) {  // a new block: nothing is written yet
+    if (region->space == Space::shared && region->block != block_number()) {  // a new block: nothing is written yet
         std::memset(region->written.data(), 0, region->count());
         region->block = block_number();
     }
@@ -408,7 +408,7 @@ void block_begins() {
     if (dynamic.begin) regions::remove(reinterpret_cast<const void*>(dynamic.begin));
     dynamic = {};
     if (const std::size_t bytes = dynamic_shared_bytes()) {
-        regions::add(dynamic_shared(), bytes, "dynamic shared memory", Storage::dynamic_shared, false, false);
+        regions::add(dynamic_shared(), bytes, "dynamic shared memory", Space::dynamic_shared, false, false);
         dynamic.begin = reinterpret_cast<uintptr_t>(dynamic_shared());
         dynamic.end = dynamic.begin + bytes;
     }

@@ -8,14 +8,14 @@
 #if defined(EMULATOR_CHECK)
 namespace emulator {
 
-Region::Region(std::uintptr_t begin, std::size_t bytes, std::string name, Storage space, bool is_read_only, bool starts_written)
+Region::Region(std::uintptr_t begin, std::size_t bytes, std::string name, Space space, bool is_read_only, bool starts_written)
     : begin(begin), end(begin + bytes), name(std::move(name)), space(space), is_read_only(is_read_only),
       starts_written(starts_written), cells(count()), written(count()) {}
 
 std::string Region::described() const {
     switch (space) {
-        case Storage::shared: return "shared array '" + name + "'";
-        case Storage::dynamic_shared: return "dynamic shared memory";
+        case Space::shared: return "shared array '" + name + "'";
+        case Space::dynamic_shared: return "dynamic shared memory";
         default: return "array '" + name + "'";
     }
 }
@@ -51,7 +51,7 @@ Region* nearest(std::uintptr_t p) {
     return best;
 }
 
-Region& add(const void* p, std::size_t bytes, const std::string& name, Storage space, bool is_read_only, bool starts_written) {
+Region& add(const void* p, std::size_t bytes, const std::string& name, Space space, bool is_read_only, bool starts_written) {
     const auto begin = reinterpret_cast<std::uintptr_t>(p);
     last = nullptr;
     for (auto f = freed.begin(); f != freed.end();)
@@ -76,7 +76,7 @@ void forget_arrays() {
 bool add_variable_at(std::uintptr_t p) {
     const Variable* v = variable_at(p);
     if (!v) return false;
-    add(reinterpret_cast<const void*>(v->begin), v->bytes, v->name, v->is_shared ? Storage::shared : Storage::global, false, !v->is_shared);
+    add(reinterpret_cast<const void*>(v->begin), v->bytes, v->name, v->is_shared ? Space::shared : Space::global, false, !v->is_shared);
     return true;
 }
 

@@ -43,19 +43,19 @@ class Zeroed {
     T* data_;
 };
 
-enum class Storage { global, shared, dynamic_shared, constant };
+enum class Space { global, shared, dynamic_shared, constant };
 
 struct Region {
     std::uintptr_t begin, end;
     std::string name;
-    Storage space;
+    Space space;
     bool is_read_only, starts_written;  // starts_written: its first values count as written
     Zeroed<Cell> cells;
     Zeroed<uint8_t> written;  // of each 4 bytes, a bit for each byte
     uint64_t block = 0;       // shared memory: to which block `written` belongs
 
-    Region(std::uintptr_t begin, std::size_t bytes, std::string name, Storage space, bool is_read_only, bool starts_written);
-    bool is_shared() const { return space == Storage::shared || space == Storage::dynamic_shared; }
+    Region(std::uintptr_t begin, std::size_t bytes, std::string name, Space space, bool is_read_only, bool starts_written);
+    bool is_shared() const { return space == Space::shared || space == Space::dynamic_shared; }
     std::size_t bytes() const { return end - begin; }
     std::size_t index(std::uintptr_t p) const { return p / 4 - begin / 4; }
     std::size_t count() const { return (end + 3) / 4 - begin / 4; }
@@ -66,7 +66,7 @@ namespace regions {
 
 Region* holding(std::uintptr_t p);
 Region* nearest(std::uintptr_t p);
-Region& add(const void* p, std::size_t bytes, const std::string& name, Storage space, bool is_read_only, bool starts_written);
+Region& add(const void* p, std::size_t bytes, const std::string& name, Space space, bool is_read_only, bool starts_written);
 void remove(const void* p);
 void forget_arrays();             // those that mmb_array named; allocations of a host program stay
 void remember_as_array(const void* p);
