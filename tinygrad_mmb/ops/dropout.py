@@ -4,15 +4,59 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
+from tinygrad_mmb.autograd import inplace as writing
+from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, float32
+from tinygrad_mmb.backend import Array, namespace, philox
+from tinygrad_mmb.kernels.registry import WithExtras
 from tinygrad_mmb.ops import random
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d"]
 
 SELU_FLOOR = -1.7580993408473766  # what SELU tends to for x → -∞: -λα
+
+
+class Dropout(Function):
+    """y = x · kept / (1 - p), with kept 0 with probability p, else 1.   ∂L/∂x = g · kept / (1 - p).
+
+    `kept` is a function of the key: the i-th element takes the i-th 32 bits of Philox(key). On a
+    GPU the way back draws it again, which costs no memory; NumPy takes ten times as long to draw it
+    as to read it, so here it is kept, a byte an element.
+    """
+
+    @staticmethod
+    def forward(x: Array, p: float, key: int) -> WithExtras:
+        kept = kept_of(x, tuple(x.shape), p, key)
+        return WithExtras(scaled(x, kept, p), kept)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        _, p, key = inputs
+        ctx.save_for_backward(p, key)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        p, key = ctx.saved_tensors
+        if isinstance(g, Tensor) or ctx.kernel is not None:
+            return Dropout.apply(g, p, key), None, None
+        return scaled(g, ctx.extras, p), None, None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, n)), 0.3, 2**64 - 59
+        yield rng.standard_normal((n, 3 * n)).T, 0.5, 7
+        yield rng.standard_normal(n), 0.0, 1
+        yield rng.standard_normal(n), 1.0, 1
+
+
+def scaled(x: Array, kept: Array, p: float) -> Array:
+    """x / (1 - p) where it is kept, else x · 0: NaN and infinities show, as in PyTorch."""
+    y = x * kept
+    y *= x.dtype.type(1.0 / (1.0 - p) if p < 1.0 else 0.0)
+    return y
 
 
 def dropout(
@@ -29,7 +73,12 @@ def dropout(
     check_probability("dropout", p)
     if not training:
         return input
-    return multiplied(input, mask_of(input, tuple(input.shape), p, generator), inplace)
+    refuse_integers("dropout", input, p)
+    key = key_of(generator)
+    if inplace:
+        update: Any = writing.update
+        return update(input, Dropout.apply, p, key)
+    return Dropout.apply(input, p, key)
 
 
 def dropout1d(
@@ -100,9 +149,9 @@ def alpha_dropout(
     if not training:
         return input
     if p == 1.0:
-        return multiplied(input, mask_of(input, tuple(input.shape), p, generator), inplace)
+        return dropout(input, p, True, inplace, generator)
     refuse_integers("alpha_dropout", input, p)
-    kept = kept_of(input, tuple(input.shape), p, generator)
+    kept = kept_of(input, tuple(input.shape), p, key_of(generator))
     a = 1.0 / math.sqrt((1.0 - p) * (1.0 + p * SELU_FLOOR**2))
     factor, shift = kept * a, ((1 - kept) * (a * SELU_FLOOR) - a * SELU_FLOOR * p)
     factor, shift = factor.astype(input.dtype), shift.astype(input.dtype)
@@ -118,17 +167,23 @@ def check_probability(where: str, p: float) -> None:
         raise ValueError(f"{where}: probability has to be between 0 and 1, but got {p}")
 
 
-def kept_of(x: Any, shape: tuple[int, ...], p: float, generator: random.Generator | None) -> Array:
-    """True for what stays: with probability 1 - p."""
+def key_of(generator: random.Generator | None) -> int:
+    """64 bits of the generator: what all decisions of one call follow from."""
     source = random.default_generator if generator is None else generator
-    return source.uniform(shape, 0.0, 1.0, float32) >= p
+    return int(source.numpy.bit_generator.random_raw())
+
+
+def kept_of(x: Any, shape: tuple[int, ...], p: float, key: int) -> Array:
+    """True for what stays, with probability 1 - p; where x is."""
+    array = getattr(x, "array", x)
+    return namespace(array).asarray(philox.kept(shape, p, key))
 
 
 def mask_of(x: Any, shape: tuple[int, ...], p: float, generator: random.Generator | None) -> Array:
     """0 with probability p, else 1 / (1 - p)."""
     refuse_integers("dropout", x, p)
     scale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
-    return (kept_of(x, shape, p, generator) * scale).astype(x.dtype)
+    return kept_of(x, shape, p, key_of(generator)) * x.dtype.type(scale)
 
 
 def refuse_integers(where: str, x: Any, p: float) -> None:
