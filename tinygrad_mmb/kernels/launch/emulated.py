@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_mmb.kernels.launch import compile
-from tinygrad_mmb.kernels.launch.arguments import ByValue
+from tinygrad_mmb.kernels.launch.arguments import ByValue, address
 
 Size = tuple[int, ...]
 
@@ -75,7 +75,7 @@ C_TYPES = {
 def as_c(name: str, i: int, kind: str, value: Any) -> Any:
     """One argument in C's type. Raises TypeError where it is of another kind."""
     if kind in "pP":
-        return ctypes.c_void_p(None if value is None else memory_of(value)[0])
+        return ctypes.c_void_p(None if value is None else address(value))
     if kind[0] == "o":
         return ctypes.create_string_buffer(bytes(value), int(kind[1:]))
     dtype = getattr(value, "dtype", None)
@@ -85,8 +85,13 @@ def as_c(name: str, i: int, kind: str, value: Any) -> Any:
 
 
 def memory_of(array: Any) -> tuple[int, int]:
-    """Address and bytes of a contiguous array."""
-    return array.__array_interface__["data"][0], array.nbytes
+    """Where the memory that an array reaches begins, and its bytes, whatever the strides are."""
+    if array.size == 0:
+        return address(array), 0
+    reach = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)]
+    before = -sum(r for r in reach if r < 0)
+    after = sum(r for r in reach if r > 0)
+    return address(array) - before, before + after + array.itemsize
 
 
 @functools.cache
