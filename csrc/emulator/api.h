@@ -36,7 +36,8 @@ const char* mmb_kernels(void);
 int mmb_option(const char* name, long value);
 
 // For the checker: arrays a kernel may touch. A build without it ignores them.
-void mmb_array(const void* start, size_t bytes, int read_only, const char* name);
+enum { MMB_READ_ONLY = 1, MMB_UNWRITTEN = 2 };  // unwritten: reading before writing is a finding
+void mmb_array(const void* start, size_t bytes, int flags, const char* name);
 void mmb_forget_arrays(void);
 
 // For the profile of the last launch (checker builds), a JSON array with one object per line.

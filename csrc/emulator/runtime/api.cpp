@@ -70,8 +70,8 @@ int mmb_option(const char* name, long value) {
 }
 
 #if defined(EMULATOR_CHECK)
-void mmb_array(const void* start, size_t bytes, int read_only, const char* name) {
-    regions::add(start, bytes, name, Space::global, read_only != 0, true);
+void mmb_array(const void* start, size_t bytes, int flags, const char* name) {
+    regions::add(start, bytes, name, Space::global, (flags & MMB_READ_ONLY) != 0, !(flags & MMB_UNWRITTEN));
     regions::remember_as_array(start);
 }
 void mmb_forget_arrays(void) { regions::forget_arrays(); }

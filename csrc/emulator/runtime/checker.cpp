@@ -346,11 +346,11 @@ void instrumented(const void* p, std::size_t bytes, Access kind, const void* cod
         settle_second_write();
         yield();
     }
-    check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(code), is_volatile, t->index, false});
-    if (is_volatile && kind == Access::read) {
+    if (is_volatile && kind == Access::read) {  // a loop may wait for what another thread writes
         const Source& source = source_of(site_of(code));
         atomic_turn({source.file.c_str(), source.line});
     }
+    check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(code), is_volatile, t->index, false});
 }
 
 void access(const void* p, std::size_t bytes, Access kind, Place at) {

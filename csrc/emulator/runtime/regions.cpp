@@ -1,5 +1,6 @@
 #include "regions.h"
 
+#include <algorithm>
 #include <deque>
 #include <vector>
 
@@ -52,12 +53,22 @@ Region* nearest(std::uintptr_t p) {
 }
 
 Region& add(const void* p, std::size_t bytes, const std::string& name, Space space, bool is_read_only, bool starts_written) {
-    const auto begin = reinterpret_cast<std::uintptr_t>(p);
+    auto begin = reinterpret_cast<std::uintptr_t>(p), end = begin + bytes;
     last = nullptr;
-    for (auto f = freed.begin(); f != freed.end();)
-        f = f->begin < begin + bytes && begin < f->end ? freed.erase(f) : f + 1;
-    all.erase(begin);
-    return all.try_emplace(begin, begin, bytes, name, space, is_read_only, starts_written).first->second;
+    for (auto f = freed.begin(); f != freed.end();) f = f->begin < end && begin < f->end ? freed.erase(f) : f + 1;
+    // Views of one array: what a kernel may do to either it may do to both.
+    std::string joined = name;
+    for (auto r = all.begin(); r != all.end();) {
+        const Region& other = r->second;
+        const bool is_same = other.begin == begin, overlaps = other.begin < end && begin < other.end;
+        if (overlaps) {
+            if (!is_same || other.end != end) joined = other.name + " and " + joined;
+            begin = std::min(begin, other.begin), end = std::max(end, other.end);
+            is_read_only &= other.is_read_only, starts_written |= other.starts_written;
+        }
+        r = is_same || overlaps ? all.erase(r) : std::next(r);
+    }
+    return all.try_emplace(begin, begin, end - begin, joined, space, is_read_only, starts_written).first->second;
 }
 
 void remove(const void* p) {
