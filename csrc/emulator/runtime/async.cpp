@@ -119,6 +119,7 @@ struct ThreadWork {
     float* d = nullptr;                  // where the products on their way add up
     int numbers = 0;                     // of them
     bool open_products = false;          // not committed
+    long fences_before = 0;              // fences of the block when it committed stores last
     bool fenced = false;                 // wgmma_fence since the registers were last delivered
 };
 
@@ -126,7 +127,7 @@ std::unordered_map<uint64_t*, Barrier> barriers;
 std::deque<Box> loads;
 std::vector<ThreadWork> threads;
 std::vector<Warpgroup> warpgroups;
-bool stores_fenced;
+long fences;  // fence_proxy_async by any thread of the block
 std::vector<uint64_t*> barriers_to_make_known;  // initialised since the last fence, by any thread
 struct NamedBarrier {
     std::vector<int> here;
@@ -152,7 +153,7 @@ struct Events : BlockEvents {
         threads.assign(block_size(), {});
         warpgroups.clear();
         warpgroups.resize((block_size() + 127) / 128);
-        stores_fenced = false;
+        fences = 0;
     }
     void end() override {
         for (const ThreadWork& t : threads) {
@@ -375,7 +376,7 @@ void fence_barrier_init() {
 
 void fence_proxy_async() {
     fence_barrier_init();
-    stores_fenced = true;
+    ++fences;
 }
 
 void mbarrier_arrive(uint64_t* barrier, int bytes, Place at) {
@@ -413,9 +414,9 @@ void tma_store(const TensorMap& map, const void* from, int col, int row, Place a
     const Box box{map, const_cast<char*>(static_cast<const char*>(from)), nullptr, col, row, at, self().index};
     require_box("tma_store", box);
     checker::access(box.owner, from, static_cast<size_t>(map.box_rows) * box.row_bytes(), Access::read, at);
-    if (!stores_fenced)
-        fail("missing fence", at, "TMA does not see what was stored in shared memory: no fence_proxy_async since the "
-                                  "last group of TMA stores. Each thread that stored calls ptx::fence_proxy_async(), "
+    if (fences == mine().fences_before)
+        fail("missing fence", at, "TMA does not see what was stored in shared memory: no fence_proxy_async since this "
+                                  "thread's last group of TMA stores. Each thread that stored calls ptx::fence_proxy_async(), "
                                   "then they meet, then one issues the store");
     if (options.early) leave(box);
     mine().stores.open.push_back(box);
@@ -423,7 +424,7 @@ void tma_store(const TensorMap& map, const void* from, int col, int row, Place a
 
 void tma_store_commit() {
     mine().stores.commit();
-    stores_fenced = false;
+    mine().fences_before = fences;
 }
 
 void tma_store_wait(int pending, bool) {
