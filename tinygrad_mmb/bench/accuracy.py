@@ -28,12 +28,11 @@ UNIT = {  # half the distance from 1 to the next number
 def tolerance(dtype: str, depth: float) -> float:
     """The largest relative error that rounding explains, for sums of `depth` terms.
 
-    16-bit and TF32 inputs are summed in float32, so for them only the products' and the result's
-    own rounding is coarse.
+    16-bit and TF32 numbers are summed in float32, so for them only the rounding of the result is
+    coarse, and with TF32 that of both factors, which some kernels cut off instead of rounding.
     """
-    u = UNIT[dtype]
-    sums = min(u, UNIT["float32"])
-    return LAMBDA * (u + math.sqrt(depth) * sums)
+    own = (4 if dtype == "tf32" else 2) * UNIT[dtype]
+    return own + LAMBDA * (1.0 + math.sqrt(depth)) * min(UNIT[dtype], UNIT["float32"])
 
 
 def error(expected: Sequence[Any], found: Sequence[Any]) -> float:

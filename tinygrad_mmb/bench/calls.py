@@ -12,7 +12,7 @@ from typing import Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function, all_functions
-from tinygrad_mmb.autograd.grad_mode import enable_grad
+from tinygrad_mmb.autograd.grad_mode import enable_grad, no_grad
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import is_array
 from tinygrad_mmb.bench.work import BACKWARD, BOTH, FORWARD
@@ -90,7 +90,8 @@ def backward_call(
     if node.kernel is None or twin is None:
         raise Declined
     before = twin.calls
-    node.backward(list(heads))
+    with no_grad():  # recorded, the reference would run
+        node.backward(list(heads))
     if twin.calls == before:
         raise Declined
     return lambda: gradients_of(node, heads, args)
@@ -108,13 +109,8 @@ def both_call(op: type[Function], args: Sequence[Any], heads: Sequence[Any], bac
     """Forward and backward, as a training step runs them. Raises: Declined as backward_call."""
     backward_call(op, args, heads, backend)
     inputs = variables(args)
-    pinned = contextvars.copy_context()
-
-    def pin() -> None:
-        use_kernels(backend).__enter__()
-        enable_grad().__enter__()
-
-    pinned.run(pin)
+    with enable_grad(), use_kernels(backend):
+        pinned = contextvars.copy_context()  # to enter it costs less than to pin at every call
 
     def call() -> Any:
         outputs = pinned.run(op.apply, *inputs)
@@ -140,8 +136,8 @@ def update_call(
     for p, g in zip(params, gradients, strict=True):
         p.grad = wrap(g)
     optimizer = cls(params, **OPTIONS.get(cls.__name__, {"lr": 1e-3}))
-    pinned = contextvars.copy_context()
-    pinned.run(lambda: use_kernels(backend).__enter__())
+    with use_kernels(backend):
+        pinned = contextvars.copy_context()
     if backend != registry.REFERENCE:
         twin = twin_of(str(cls.kernel), backend)
         if twin is None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
 
-from tinygrad_mmb.bench.cases import Case, Problem
+from tinygrad_mmb.bench.bfloat16 import numbers_of
+from tinygrad_mmb.bench.cases import Case, Problem, number_of, variants_of
 from tinygrad_mmb.bench.measure import Candidate, Made
 from tinygrad_mmb.bench.peers import Peer
 from tinygrad_mmb.bench.sizes import Arguments
-from tinygrad_mmb.bench.work import BOTH, UPDATE
+from tinygrad_mmb.bench.work import BOTH, FORWARD, UPDATE
 from tinygrad_mmb.kernels import registry
 
 VENDOR = {"MatMul": "cuBLAS (CuPy)", "Linear": "cuBLAS (CuPy)"}  # whose kernels CuPy calls
 EMULATOR, CUDA = "emulator", "cuda"
+LADDER_ONLY = ("tf32", "bfloat16")  # NumPy and CuPy have no such numbers
 
 
 def key_of(case: Case) -> str:
@@ -46,7 +50,7 @@ def of_peer(peer: Peer) -> Candidate:
 
     def make(problem: Problem, args: Arguments) -> Made:
         case = problem.case
-        return peer.call(case.op, case.kind, args, problem.heads)
+        return peer.call(case.op, case.kind, args, problem.heads, case.dtype)
 
     return Candidate(peer.name, peer.name, make, library=True, wait=peer.wait)
 
@@ -54,16 +58,45 @@ def of_peer(peer: Peer) -> Candidate:
 def candidates(case: Case, kind: str, libraries: Sequence[Peer]) -> list[Candidate]:
     """All that can be timed on a "cpu" or "gpu": twins there, the reference, the libraries."""
     place = registry.DEVICE if kind == "gpu" else registry.HOST
+    theirs = [of_peer(peer) for peer in libraries]
+    steps = ladder(case, CUDA) if kind == "gpu" else []
+    if case.dtype in LADDER_ONLY:
+        return [*steps, *theirs]
     own = [twin(t.backend) for t in registry.twins(key_of(case)) if t.place == place]
-    return [*own, *ladder(case, kind), reference(case, kind), *map(of_peer, libraries)]
+    return [*own, *steps, reference(case, kind), *theirs]
 
 
 def emulated(case: Case) -> list[Candidate]:
     """All CUDA kernels of a case, as the emulator runs them."""
-    own = [twin(EMULATOR) for t in registry.twins(key_of(case)) if t.backend == EMULATOR]
+    has_twin = any(t.backend == EMULATOR for t in registry.twins(key_of(case)))
+    own = [twin(EMULATOR)] if has_twin and case.dtype not in LADDER_ONLY else []
     return [*own, *ladder(case, EMULATOR)]
 
 
-def ladder(case: Case, kind: str) -> list[Candidate]:
-    """The numbered steps of an op's ladder."""
-    return []
+def ladder(case: Case, backend: str) -> list[Candidate]:
+    """The numbered steps of an op's ladder that compute in the dtype of the case."""
+    if case.kind != FORWARD:
+        return []
+    return [
+        step(variant, backend)
+        for variant in variants_of(case.op).values()
+        if number_of(variant) == case.dtype
+    ]
+
+
+def step(variant: Any, backend: str) -> Candidate:
+    """One step: 07_warp_tiles."""
+
+    def make(problem: Problem, args: Arguments) -> Made:
+        a, b = args
+        if variant.b_transposed:
+            b = b.T.copy().T
+        return lambda: variant.run(a, b), numbers
+
+    label = f"{PurePosixPath(variant.file).stem[:2]}_{variant.name}"
+    return Candidate(label, backend, make, timed=backend != EMULATOR)
+
+
+def numbers(result: Any) -> list[Any]:
+    """A result with the bits of bfloat16 as the numbers they mean."""
+    return [numbers_of(result) if result.dtype.name == "uint16" else result]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from tinygrad_mmb.autograd.grad_mode import no_grad
 from tinygrad_mmb.backend import is_array
+from tinygrad_mmb.bench.bfloat16 import bits_of, numbers_of
 from tinygrad_mmb.bench.calls import (
     Call,
     as_list,
@@ -33,6 +35,7 @@ from tinygrad_mmb.bench.work import (
 from tinygrad_mmb.kernels import registry
 
 SAMPLES_ON_CPU, SAMPLES_ON_GPU, SAMPLES_SMALL = 1024, 4096, 5
+LEAST_FOR_TENSOR_CORES = 4096  # the sizes at which products of narrow numbers are measured
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,15 @@ def cast(value: Any, dtype: str) -> Any:
     if isinstance(value, list):
         return [cast(v, dtype) for v in value]
     if is_array(value) and value.dtype.kind == "f":
-        return value.astype(dtype)
+        return bits_of(value) if dtype == "bfloat16" else value.astype(storage(dtype))
     return value
+
+
+def widened(value: Any, dtype: str) -> Any:
+    """What `cast` made, in float64."""
+    if dtype == "bfloat16" and is_array(value) and value.dtype.name == "uint16":
+        return numbers_of(value).astype("float64")
+    return cast(value, "float64")
 
 
 def arrays_in(values: Sequence[Any]) -> list[Any]:
@@ -114,8 +124,8 @@ def prepare(machine: Machine, case: Case, seed: int) -> Problem:
     """Draw the arguments and compute the float64 reference, on the machine's own library."""
     generator = np.random.default_rng(seed) if case.from_samples else machine.generator(seed)
     drawn = case.draw(generator)
-    args = tuple(cast(placed(machine, a), storage(case.dtype)) for a in drawn)
-    wide = tuple(cast(a, "float64") for a in args)
+    args = tuple(cast(placed(machine, a), case.dtype) for a in drawn)
+    wide = tuple(widened(a, case.dtype) for a in args)
     if case.kind == UPDATE:
         call, params = update_call(optimizers()[case.op], wide, registry.REFERENCE)
         call()
@@ -124,26 +134,24 @@ def prepare(machine: Machine, case: Case, seed: int) -> Problem:
         return Problem(case, args, [], expected, amount(case.op, UPDATE, sizes))
     op = functions()[case.op]
     outputs = as_list(call_of(op, FORWARD, wide, (), registry.REFERENCE)())
-    sizes = Sizes(arrays_in(args), [cast(y, storage(case.dtype)) for y in outputs])
+    sizes = Sizes(arrays_in(args), [cast(y, case.dtype) for y in outputs])
     if case.kind == FORWARD:
         expected = [machine.host(y) for y in outputs]
         return Problem(case, args, [], expected, amount(case.op, FORWARD, sizes), len(outputs))
     normal = machine.generator(seed + 1).standard_normal(outputs[0].shape)
-    head = cast(
-        machine.put(np.asarray(normal) if np.isscalar(normal) else normal), storage(case.dtype)
-    )
+    head = cast(machine.put(np.asarray(normal) if np.isscalar(normal) else normal), case.dtype)
     wide_heads = [cast(head, "float64"), *[None] * (len(outputs) - 1)]
     with no_grad():
         gradients = call_of(op, BACKWARD, wide, wide_heads, registry.REFERENCE)()
     expected = [None if g is None else machine.host(g) for g in gradients]
-    made = [cast(g, storage(case.dtype)) for g in gradients if g is not None]
+    made = [cast(g, case.dtype) for g in gradients if g is not None]
     heads = [head, *[None] * (len(outputs) - 1)]
     done = amount(case.op, case.kind, sizes, made, [head])
     return Problem(case, args, heads, expected, done, len(outputs))
 
 
 def storage(dtype: str) -> str:
-    """In which dtype arrays are kept: TF32 is a way to multiply float32."""
+    """In which dtype of NumPy arrays are kept: TF32 is a way to multiply float32."""
     return "float32" if dtype == "tf32" else dtype
 
 
@@ -156,7 +164,21 @@ def kinds_of(op: str) -> list[str]:
     return kinds
 
 
-def cases(where: str, quick: bool, dtype: str = "float32") -> Iterator[Case]:
+def variants_of(op: str) -> dict[str, Any]:
+    """The numbered steps of an op's ladder: VARIANTS of the file that its CUDA twin comes from."""
+    for twin in registry.twins(op):
+        found: dict[str, Any] = getattr(sys.modules[twin.run.__module__], "VARIANTS", {})
+        if found:
+            return found
+    return {}
+
+
+def number_of(variant: Any) -> str:
+    """The dtype that a step of a ladder multiplies in."""
+    return "tf32" if variant.name.startswith("tf32") else str(variant.dtype)
+
+
+def cases(where: str, quick: bool) -> Iterator[Case]:
     """Every case that the kernel table asks for; `where` is "cpu", "gpu", or "small"."""
     known, algorithms = functions(), optimizers()
     seen: set[str] = set()
@@ -166,14 +188,15 @@ def cases(where: str, quick: bool, dtype: str = "float32") -> Iterator[Case]:
             continue
         seen.add(op)
         if rest == UPDATE and op in algorithms:
-            yield from cases_of(op, [UPDATE], where, quick, dtype)
+            yield from cases_of(op, [UPDATE], where, quick)
         elif op in known:
-            yield from cases_of(op, kinds_of(op), where, quick, dtype)
+            yield from cases_of(op, kinds_of(op), where, quick)
 
 
-def cases_of(op: str, kinds: list[str], where: str, quick: bool, dtype: str) -> Iterator[Case]:
+def cases_of(op: str, kinds: list[str], where: str, quick: bool) -> Iterator[Case]:
     """The cases of one op, or of one optimizer."""
     workloads = list(sizes_of(UPDATE if kinds == [UPDATE] else op, where, quick))
+    narrow = sorted({number_of(v) for v in variants_of(op).values()} - {"float32", "float64"})
     for workload, size in workloads:
         label = "x".join(map(str, size)) + (f" {workload.layout}" if workload.layout else "")
 
@@ -181,12 +204,15 @@ def cases_of(op: str, kinds: list[str], where: str, quick: bool, dtype: str) -> 
             return build(rng, size)
 
         for kind in kinds:
-            yield Case(op, kind, label, dtype, draw)
+            yield Case(op, kind, label, "float32", draw)
+        if where == "small" or (where == "gpu" and min(size) >= LEAST_FOR_TENSOR_CORES):
+            for dtype in narrow:
+                yield Case(op, FORWARD, label, dtype, draw)
     if not workloads:
-        yield from from_samples(op, kinds, where, quick, dtype)
+        yield from from_samples(op, kinds, where, quick)
 
 
-def from_samples(op: str, kinds: list[str], where: str, quick: bool, dtype: str) -> Iterator[Case]:
+def from_samples(op: str, kinds: list[str], where: str, quick: bool) -> Iterator[Case]:
     """The op's own samples, where no workload is stated; the largest comes first."""
     n = {"cpu": SAMPLES_ON_CPU, "gpu": SAMPLES_ON_GPU, "small": SAMPLES_SMALL}[where]
     function = functions()[op]
@@ -201,4 +227,4 @@ def from_samples(op: str, kinds: list[str], where: str, quick: bool, dtype: str)
             return list(function.samples(rng, n))[i]
 
         for kind in kinds:
-            yield Case(op, kind, label, dtype, draw, from_samples=True)
+            yield Case(op, kind, label, "float32", draw, from_samples=True)

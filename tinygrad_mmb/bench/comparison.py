@@ -60,7 +60,7 @@ class Comparison:
 def from_rows(rows: Sequence[Row]) -> list[Comparison]:
     """The CPU's side, from the rows of a run without a GPU: NumPy, and the fastest twin."""
     found = []
-    own = [r for r in rows if r.ms is not None and not r.peer_library]
+    own = [r for r in rows if r.ms is not None and not r.peer_library and "." not in r.kernel]
     for kernel, shape, dtype in dict.fromkeys((r.kernel, r.shape, r.dtype) for r in own):
         here = [r for r in own if (r.kernel, r.shape, r.dtype) == (kernel, shape, dtype)]
         numpy = next((r.ms for r in here if r.backend == registry.REFERENCE), None)

@@ -93,7 +93,7 @@ def draw_limits(axes: Axes, limits: dict[str, Any], low: float, high: float) -> 
     bend = top / gbs
     axes.plot([low, bend], [low * gbs, top], color="0.25", linewidth=1.4)
     axes.annotate(f"copy {gbs:.0f} GB/s", (low * 1.6, low * 1.6 * gbs), fontsize=8, color="0.25",
-                  xytext=(0, 8), textcoords="offset points")  # fmt: skip
+                  xytext=(8, -10), textcoords="offset points")  # fmt: skip
     for i, (dtype, peak) in enumerate(sorted(peaks.items(), key=lambda p: -p[1])):
         height = 1e3 * peak
         axes.plot(
@@ -190,7 +190,7 @@ def ladder_of_profile(content: dict[str, Any], entries: Sequence[dict[str, Any]]
     for axes, space in zip(figure.subplots(1, 2, sharey=True), ("shared", "global"), strict=True):
         worst = [
             max(
-                (e["ideal_ratio"] for e in entries if step_of(e) == n and e["space"] == space),
+                (e["times_ideal"] for e in entries if step_of(e) == n and e["space"] == space),
                 default=0.0,
             )
             for n in names

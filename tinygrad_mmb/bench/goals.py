@@ -84,9 +84,9 @@ GOALS = (
         85,
         fits=square(1024, 2048, 4096, 8192),
     ),
-    Goal("matmul tf32", "MatMul", {"cuBLAS": 1.0}, 80, "tf32", square(4096, 8192)),
-    Goal("matmul bf16, 4096", "MatMul", {"cuBLAS": 1.03}, 97, "bfloat16", square(4096)),
-    Goal("matmul bf16, 8192", "MatMul", {"cuBLAS": 1.0}, 97, "bfloat16", square(8192)),
+    Goal("matmul tf32", "MatMul", {BEST: 1.0}, 80, "tf32", square(4096, 8192)),
+    Goal("matmul bf16, 4096", "MatMul", {BEST: 1.03}, 97, "bfloat16", square(4096)),
+    Goal("matmul bf16, 8192", "MatMul", {BEST: 1.0}, 97, "bfloat16", square(8192)),
     Goal(
         "softmax-cross-entropy, forward + backward",
         "CrossEntropy.forward+backward",

@@ -27,6 +27,7 @@ def jax() -> Any:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     library = importlib.import_module("jax")
     library.config.update("jax_enable_x64", True)
+    library.config.update("jax_default_matmul_precision", "highest")  # else TF32 for float32
     return library
 
 
@@ -89,11 +90,11 @@ class Jax:
         return ready
 
     def call(
-        self, op: str, kind: str, args: Sequence[Any], heads: Sequence[Any]
+        self, op: str, kind: str, args: Sequence[Any], heads: Sequence[Any], dtype: str
     ) -> tuple[Call, Callable[[Any], list[Any]]]:
         """What runs the op, and what makes NumPy arrays of its result. Raises: NoPeer."""
         library, table = jax(), functional()
-        if kind in (UPDATE, BACKWARD) or op not in table:
+        if kind in (UPDATE, BACKWARD) or op not in table or dtype in ("tf32", "bfloat16"):
             raise NoPeer("stated for forward, and forward and backward together, of some ops")
         function = table[op]
         places = [i for i, a in enumerate(args) if hasattr(a, "dtype")]

@@ -29,6 +29,7 @@ Made = tuple[Call, Callable[[Any], list[Any]]]
 LEAST_ROUNDS = 6  # fewer give no interval
 MOST_COPIES = 32  # of the inputs, so that together they exceed the cache
 MOST_CALLS = 20_000  # in one measurement
+SLOW = 0.2  #     seconds of a call that needs no further warming up
 GRACE = 10.0  # seconds beyond its share that a case may take to get an interval
 
 
@@ -190,9 +191,11 @@ def time_of(machine: Machine, c: Contender, n: int) -> float:
 
 
 def warm_up(machine: Machine, c: Contender, batch: float) -> None:
-    """Three calls, then how many make a measurement of `batch` seconds."""
-    time_of(machine, c, 3)
+    """A few calls, then how many make a measurement of `batch` seconds."""
     once = time_of(machine, c, 1)
+    if once < SLOW:
+        time_of(machine, c, 3)
+        once = time_of(machine, c, 1)
     if once < batch:
         once = time_of(machine, c, 5) / 5
     c.repeat = max(1, min(MOST_CALLS, math.ceil(batch / max(once, 1e-9))))

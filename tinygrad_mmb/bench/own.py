@@ -475,7 +475,12 @@ def on_emulator(path: Path, name: str, source: str) -> Launch:
 def cases(added: Sequence[Own], where: str, quick: bool) -> list[Case]:
     """The forward cases of the ops that were added."""
     ops = dict.fromkeys(own.op for own in added)
-    return [case for op in ops for case in cases_of(op, [FORWARD], where, quick, "float32")]
+    return [
+        case
+        for op in ops
+        for case in cases_of(op, [FORWARD], where, quick)
+        if case.dtype == "float32"
+    ]
 
 
 def of_case(added: Sequence[Own], case: Case) -> list[Candidate]:

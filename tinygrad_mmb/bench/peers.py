@@ -26,7 +26,7 @@ class Peer(Protocol):
         """What waits for a result that the machine's clock does not see."""
 
     def call(
-        self, op: str, kind: str, args: Sequence[Any], heads: Sequence[Any]
+        self, op: str, kind: str, args: Sequence[Any], heads: Sequence[Any], dtype: str
     ) -> tuple[Call, Callable[[Any], list[Any]]]:
         """What runs the op, and what makes NumPy arrays of its result. Raises: NoPeer."""
 
@@ -45,12 +45,8 @@ def peers(kind: str, compiled: bool) -> tuple[list[Peer], dict[str, str]]:
     elif kind == "gpu" and not torch_peer.torch().cuda.is_available():
         missing["torch"] = "this PyTorch was built without CUDA, or finds no GPU"
     else:
-        found.append(torch_peer.Torch())
-        if kind == "gpu":
-            found.append(torch_peer.Torch(cudnn=False))
-        if compiled:
-            found.append(torch_peer.Compiled())
-        else:
+        found += torch_peer.flavours(kind, compiled)
+        if not compiled:
             missing["torch.compile"] = "left out by --quick"
     if not jax_peer.available():
         missing["jax"] = "not installed: pip install jax"

@@ -79,9 +79,10 @@ def profile(options: Options, clock: Deadline) -> list[dict[str, Any]]:
                 continue
             problem = prepare(machine, case, options.seed)
             for candidate in emulated(case):
-                launcher.found.clear()
                 try:
-                    candidate.make(problem, problem.args)[0]()
+                    call, _ = candidate.make(problem, problem.args)
+                    launcher.found.clear()  # making a backward call runs forward
+                    call()
                 except (Declined, RuntimeError, TypeError):
                     continue  # what is wrong with it stands in its row of the correctness check
                 for (file, kernel), lines in launcher.found.items():

@@ -33,6 +33,12 @@ def screen(content: dict[str, Any]) -> str:
         parts.append("\n".join(["WRONG, so not timed:", *lines]))
     if content["kind"] != "gpu":
         parts.append(emulated_text(rows))
+        parts += [
+            f"Not emulated: {name}: {reason}"
+            for name, reason in content.get("not_emulated", {}).items()
+        ]
+        if missing := content.get("emulator_missing"):
+            parts.append(f"Without emulator: {missing}")
     if content.get("comparison"):
         table = tables.plain(*tables.comparison_table(content["comparison"]))
         parts.append(f"CPU and GPU, the same op at the same size:\n{table}")
@@ -42,8 +48,12 @@ def screen(content: dict[str, Any]) -> str:
         parts.append(registers_text(content["registers"]))
     if content["kind"] == "gpu":
         parts.append(goals_text(content.get("goals", [])))
-    if content.get("skipped"):
-        parts.append("Left out, as the time was up:\n  " + "\n  ".join(content["skipped"]))
+    if skipped := content.get("skipped"):
+        shown = [
+            *skipped[:5],
+            *([f"... {len(skipped) - 5} more: summary.md"] if len(skipped) > 5 else []),
+        ]
+        parts.append("Left out, as the time was up:\n  " + "\n  ".join(shown))
     return "\n\n".join(parts)
 
 
@@ -121,7 +131,7 @@ def emulated_text(rows: list[Row]) -> str:
 
 def profile_text(entries: list[dict[str, Any]]) -> str:
     """The lines that are not ideal, the worst first."""
-    worse = sorted((e for e in entries if e["ideal_ratio"] > 1.05), key=lambda e: -e["ideal_ratio"])
+    worse = sorted((e for e in entries if e["times_ideal"] > 1.05), key=lambda e: -e["times_ideal"])
     title = (
         f"Accesses to memory that take more than they must ({len(worse)} of {len(entries)} lines):"
     )
@@ -129,7 +139,7 @@ def profile_text(entries: list[dict[str, Any]]) -> str:
         return f"Accesses to memory: all of {len(entries)} lines take as few as they can."
     rows = [
         (str(e["op"]), str(e["kernel"]), f"{Path(str(e['file'])).name}:{e['line']}",
-         str(e["space"]), f"{e['ideal_ratio']:.2f}x") for e in worse[:20]
+         str(e["space"]), f"{e['times_ideal']:.2f}x") for e in worse[:20]
     ]  # fmt: skip
     return f"{title}\n{tables.plain(('op', 'kernel', 'line', 'memory', 'ideal'), rows)}"
 

@@ -28,6 +28,8 @@ from tinygrad_mmb.kernels import registry
 from tinygrad_mmb.kernels.launch import compile
 from tinygrad_mmb.training import manifest
 
+NOT_EMULATED = "not emulated"  # what the emulator says of a kernel that needs more than it has
+LEAST_FOR_NVCC = 3.0  # seconds that one file takes at least
 Say = Callable[[str], object]
 
 
@@ -73,6 +75,7 @@ class Run:
         self.rounds = QUICK if options.quick else FULL
         self.ceilings: Ceilings | None = None
         self.skipped: list[str] = []
+        self.not_emulated: dict[str, str] = {}
         self.compared: list[comparison.Comparison] = []
 
     def execute(self) -> Results:
@@ -116,11 +119,7 @@ class Run:
     def families(
         self, plan: Sequence[Case], libraries: Sequence[Peer], added: Sequence[own.Own]
     ) -> None:
-        """Time one op after the other; each gets its share of the time that is left.
-
-        The first case of every op comes before the second of any, so that a run that is cut short
-        has something of each.
-        """
+        """Time one op after the other; each gets its share of the time that is left."""
         by_op: dict[str, list[Case]] = {}
         for case in plan:
             by_op.setdefault(case.op, []).append(case)
@@ -166,13 +165,13 @@ class Run:
         """Every CUDA kernel against the float64 reference at small sizes. No times."""
         try:
             compile.compiler()
-        except RuntimeError as problem:
-            self.results.note(emulator_missing=str(problem))
+        except RuntimeError as error:
+            self.results.note(emulator_missing=str(error))
             return
         clock = self.deadline.share(3)
         found = own.cases(added, "small", False) if added else list(cases("small", False))
         names = chosen(self.options.only, list(dict.fromkeys(c.kernel for c in found)))
-        for case in found:
+        for case in one_of_each_first(found):
             if case.kernel not in names:
                 continue
             everybody: list[Candidate] = [*own.emulated_of(added, case), *emulated(case)]
@@ -183,7 +182,12 @@ class Run:
                 continue
             problem = prepare(self.machine, case, self.options.seed)
             rows = [checked(self.machine, problem, c) for c in everybody]
-            self.results.add(*[row for row in rows if row is not None])
+            found_out = [row for row in rows if row is not None]
+            beyond = [row for row in found_out if NOT_EMULATED in (row.note or "")]
+            self.results.add(*[row for row in found_out if row not in beyond])
+            for row in beyond:
+                self.not_emulated[f"{row.kernel} {row.variant}"] = row.note or ""
+        self.results.note(not_emulated=self.not_emulated)
 
     def inspect(self) -> None:
         """Bank conflicts and sectors by source line, registers and spills. No times either."""
@@ -198,14 +202,24 @@ class Run:
         self.say("registers of each kernel, by nvcc")
         budgets, clock = [], self.deadline
         for file in profile.files_of(self.options):
-            if clock.passed:
+            if clock.left() < LEAST_FOR_NVCC:
                 self.skipped.append(f"registers of {file.name}")
                 continue
             try:
-                budgets += [b.as_json() for b in registers.budgets(file)]
+                budgets += [b.as_json() for b in registers.budgets(file, clock.left())]
             except RuntimeError as problem:
                 self.skipped.append(f"registers: {problem}")
         self.results.note(registers=budgets)
+
+
+def one_of_each_first(found: Sequence[Case]) -> list[Case]:
+    """The first case of every kernel, then the second of every kernel, and so on."""
+    count: dict[str, int] = {}
+    order = []
+    for case in found:
+        count[case.kernel] = count.get(case.kernel, 0) + 1
+        order.append((count[case.kernel], case))
+    return [case for _, case in sorted(order, key=lambda pair: pair[0])]
 
 
 def run(options: Options, folder: Path, say: Say = print) -> Results:

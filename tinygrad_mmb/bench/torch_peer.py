@@ -6,11 +6,12 @@ checked against the float64 reference like everybody else before it is timed.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from tinygrad_mmb.backend import is_array
 from tinygrad_mmb.bench.calls import OPTIONS
 from tinygrad_mmb.bench.peers import NoPeer
 from tinygrad_mmb.bench.work import BACKWARD, FORWARD, UPDATE
@@ -88,32 +89,39 @@ def functional() -> dict[str, Callable[..., Any]]:
 
 
 def tensor_of(value: Any) -> Any:
-    """The same memory as a torch.Tensor."""
+    """The same memory as a torch.Tensor; uint16 are the bits of bfloat16."""
     if isinstance(value, list):
         return [tensor_of(v) for v in value]
-    if not hasattr(value, "__array_interface__") and not hasattr(value, "__cuda_array_interface__"):
+    if not is_array(value):
         return value
-    if hasattr(value, "get"):  # CuPy
-        return torch().from_dlpack(value)
-    return torch().from_numpy(value)
+    if value.dtype.name == "uint16":  # by way of int16, which every version exchanges
+        return tensor_of(value.view("int16")).view(torch().bfloat16)
+    return torch().from_numpy(value) if hasattr(value, "ctypes") else torch().from_dlpack(value)
 
 
 def host(result: Any) -> list[Any]:
     """Results as NumPy arrays."""
     results = result if isinstance(result, (tuple, list)) else [result]
-    return [None if r is None else r.detach().cpu().numpy() for r in results]
+    return [None if r is None else numpy_of(r) for r in results]
+
+
+def numpy_of(tensor: Any) -> Any:
+    found = tensor.detach().cpu()
+    return (found.float() if found.dtype == torch().bfloat16 else found).numpy()
+
+
+Setting = Callable[[], AbstractContextManager[Any]]
 
 
 class Torch:
-    """PyTorch, eager."""
+    """PyTorch, eager; with a setting that holds during each call, for some ops only."""
 
-    name = "torch"
     wait: Callable[[Any], object] | None = None  # it works in the stream whose events are taken
 
-    def __init__(self, cudnn: bool = True) -> None:
-        self.cudnn = cudnn
-        if not cudnn:
-            self.name = "torch, cuDNN off"
+    def __init__(
+        self, name: str = "torch", setting: Setting | None = None, only: tuple[str, ...] = ()
+    ) -> None:
+        self.name, self.setting, self.only = name, setting, only
 
     def function(self, op: str) -> Callable[..., Any]:
         found = functional().get(op)
@@ -122,15 +130,19 @@ class Torch:
         return found
 
     def call(
-        self, op: str, kind: str, args: Sequence[Any], heads: Sequence[Any]
+        self, op: str, kind: str, args: Sequence[Any], heads: Sequence[Any], dtype: str
     ) -> tuple[Call, Callable[[Any], list[Any]]]:
         """What runs the op, and what makes NumPy arrays of its result. Raises: NoPeer."""
-        if not self.cudnn and op not in ("BatchNorm", "Conv2d"):
-            raise NoPeer("cuDNN has no part in this op")
+        if self.only and op not in self.only:
+            raise NoPeer("the setting changes nothing for this op")
         tensors = [tensor_of(a) for a in args]
         if kind == UPDATE:
             return self.update(op, *tensors)
-        run = self.within(self.function(op))
+        run = self.function(op)
+        if self.setting is not None:
+            run = within(run, self.setting)
+        if dtype == "tf32":
+            run = within(run, tf32)
         if kind == FORWARD:
             return lambda: run(*tensors), host
         wanted = [x.requires_grad_() for x in tensors if is_float(x)]
@@ -145,17 +157,6 @@ class Torch:
             y = first(run(*tensors))
             return lambda: grad(y, wanted, g, retain_graph=True), arrays
         return lambda: grad(first(run(*tensors)), wanted, g), arrays
-
-    def within(self, run: Callable[..., Any]) -> Callable[..., Any]:
-        if self.cudnn:
-            return run
-        flags = torch().backends.cudnn.flags
-
-        def without_cudnn(*args: Any) -> Any:
-            with flags(enabled=False):
-                return run(*args)
-
-        return without_cudnn
 
     def update(
         self, op: str, thetas: Any, gradients: Any
@@ -178,16 +179,57 @@ class Torch:
 class Compiled(Torch):
     """PyTorch through torch.compile."""
 
-    name = "torch.compile"
+    def __init__(self) -> None:
+        super().__init__("torch.compile")
 
-    def call(self, op: str, kind: str, args: Sequence[Any], heads: Sequence[Any]) -> Any:
-        if kind in (UPDATE, BACKWARD):
+    def call(
+        self, op: str, kind: str, args: Sequence[Any], heads: Sequence[Any], dtype: str
+    ) -> tuple[Call, Callable[[Any], list[Any]]]:
+        if kind in (UPDATE, BACKWARD) or dtype == "tf32":
             raise NoPeer("compiled: forward, or forward and backward together")
-        return super().call(op, kind, args, heads)
+        return super().call(op, kind, args, heads, dtype)
 
     def function(self, op: str) -> Callable[..., Any]:
         compiled: Callable[..., Any] = torch().compile(super().function(op), dynamic=False)
         return compiled
+
+
+def flavours(kind: str, compiled: bool) -> list[Torch]:
+    """PyTorch in the forms that are compared on a "cpu" or "gpu"."""
+    found = [Torch()]
+    if kind == "gpu":
+        found += [
+            Torch("torch, cuDNN off", without_cudnn, ("BatchNorm", "Conv2d")),
+            Torch("torch, cuBLASLt", by_cublas_lt, ("MatMul", "Linear")),
+        ]
+    return [*found, Compiled()] if compiled else found
+
+
+def within(run: Callable[..., Any], setting: Setting) -> Callable[..., Any]:
+    """`run` with the setting on."""
+
+    def with_setting(*args: Any) -> Any:
+        with setting():
+            return run(*args)
+
+    return with_setting
+
+
+def without_cudnn() -> AbstractContextManager[Any]:
+    flags: AbstractContextManager[Any] = torch().backends.cudnn.flags(enabled=False)
+    return flags
+
+
+@contextmanager
+def by_cublas_lt() -> Iterator[None]:
+    """Products by cuBLASLt, which chooses among more kernels than cuBLAS."""
+    library = torch().backends.cuda.preferred_blas_library
+    before = library()
+    library("cublaslt")
+    try:
+        yield
+    finally:
+        library(before)
 
 
 def is_float(x: Any) -> bool:
@@ -210,19 +252,16 @@ def product_on_gpu(dtype: str, n: int) -> Call | None:
     t = torch()
     a = t.randn(n, n, device="cuda", dtype=t.bfloat16 if dtype == "bfloat16" else t.float32)
 
-    def call() -> None:
-        with tf32(dtype == "tf32"):
-            t.matmul(a, a)
-
-    return call
+    product: Callable[..., Any] = within(t.matmul, tf32) if dtype == "tf32" else t.matmul
+    return lambda: product(a, a)
 
 
-@contextlib.contextmanager
-def tf32(on: bool) -> Any:
-    """Allow TF32 in products, or forbid it."""
+@contextmanager
+def tf32() -> Iterator[None]:
+    """Products of float32 in TF32."""
     settings = torch().backends.cuda.matmul
     before = settings.allow_tf32
-    settings.allow_tf32 = on
+    settings.allow_tf32 = True
     try:
         yield
     finally:
