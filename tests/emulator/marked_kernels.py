@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import ctypes
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,9 +104,8 @@ def launch(library: Library, kernel: MarkedKernel, **options: int) -> Outcome:
     """Run it once with these options of the emulator."""
     rng = numpy.random.default_rng(0)
     so = library.so
-    so.mmb_findings.restype = ctypes.c_char_p
     for option in ("seed", "early", "yields", "profile"):
-        assert so.mmb_option(option.encode(), options.get(option, 0)) == 0
+        library.option(option, options.get(option, 0))
     so.mmb_forget_arrays()
     arrays, values = {}, []
     for kind, text in zip(library.signatures[kernel.name], kernel.run.arguments, strict=True):
@@ -125,7 +123,7 @@ def launch(library: Library, kernel: MarkedKernel, **options: int) -> Outcome:
     pointers = (ctypes.c_void_p * len(values))(*[ctypes.addressof(v) for v in values])
     sizes = [(ctypes.c_uint * 3)(*(*s, 1, 1)[:3]) for s in (kernel.run.grid, kernel.run.block)]
     failed = so.mmb_launch(kernel.name.encode(), *sizes, kernel.run.shared, pointers)
-    findings = json.loads(so.mmb_findings())
+    findings = library.findings()
     assert bool(failed) == bool(findings)
     return Outcome(findings, so.mmb_error().decode(), arrays)
 

@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from tinygrad_mmb.backend import extension
 
-# -fno-tree-sra: a float4 stays one access, so that alignment and banks are seen as on the GPU
+# Fused multiply-add is left to a GPU: the same result on every machine.
+PLAIN = ("-g", "-ffp-contract=off")
 MODES = {
-    "fast": ["-O3", "-g1", "-ffp-contract=off"],
-    "check": [
-        *("-O1", "-g", "-fno-tree-sra", "-ffp-contract=off", "-DEMULATOR_CHECK"),
-        *("-fsanitize=thread,bounds", "--param=tsan-distinguish-volatile=1"),
-        "--param=tsan-instrument-func-entry-exit=0",
-    ],
+    "fast": ["-O3", *PLAIN, "-g1"],
+    # Every access of a kernel becomes a call of the checker (csrc/emulator/runtime/hooks.cpp).
+    "check": ["-O1", *PLAIN, "-DEMULATOR_CHECK", "-fsanitize=thread,bounds"],
     "sanitize": [
-        *("-O1", "-g", "-fno-omit-frame-pointer", "-ffp-contract=off"),
+        *("-O1", *PLAIN, "-fno-omit-frame-pointer"),
         *("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"),
     ],
 }
+# What makes the checker see accesses as the GPU does them. -fno-tree-sra: a float4 stays one;
+# clang has no such option, but leaves it whole where it does not optimise.
+SEEN_BY_CHECKER = {
+    "gcc": [
+        *("-fno-tree-sra", "--param=tsan-distinguish-volatile=1"),
+        "--param=tsan-instrument-func-entry-exit=0",
+    ],
+    "clang": [
+        *("-O0", "-mllvm", "-tsan-distinguish-volatile=1"),
+        *("-mllvm", "-tsan-instrument-func-entry-exit=0"),
+    ],
+}
+INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
+UNUSED_DAYS = 60  # after which a compiled file is deleted
+
+
+class CompileError(RuntimeError):
+    """A CUDA source that the C++ compiler does not take; the text is the compiler's."""
 
 
 def sources() -> Path:
@@ -41,14 +64,6 @@ def sources() -> Path:
         "the CUDA sources are missing from this installation (looked in "
         f"{' and '.join(map(str, extension.source_folders()))}). Install tinygrad_mmb again."
     )
-
-
-def cache_folder() -> Path:
-    """Where compiled libraries are kept: MMB_CACHE, else the user's cache folder."""
-    if named := os.environ.get("MMB_CACHE"):
-        return Path(named)
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "tinygrad_mmb"
 
 
 @functools.cache
@@ -71,52 +86,158 @@ def compiler() -> str:
     )
 
 
-def compiled(source: Path, flags: list[str], kind: str) -> Path:
-    """The object file or library of one source, from the cache if nothing it reads has changed."""
+@functools.cache
+def version(command: str) -> str:
+    """What the compiler says it is: another one, or a newer one, compiles again."""
+    asked = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
+    return asked.stdout.partition("\n")[0]
+
+
+def flags_of(mode: str) -> list[str]:
+    """The flags of one of MODES for this machine's compiler."""
+    family = "clang" if "clang" in version(compiler()) else "gcc"
+    return MODES[mode] + (SEEN_BY_CHECKER[family] if mode == "check" else [])
+
+
+def without_instrumentation(flags: Sequence[str]) -> list[str]:
+    """For the emulator itself: the checker hears of the kernels' accesses only."""
+    return [
+        f for f in flags if not f.startswith(("-fsanitize=thread", "--param=tsan", "-fno-tree-sra"))
+    ]
+
+
+def sanitizer_environment() -> dict[str, str]:
+    """What a process needs in its environment to load libraries of mode "sanitize"."""
+    asked = [compiler(), "-print-file-name=libasan.so"]
+    library = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
+
+
+def cache_folder() -> Path:
+    """Where compiled libraries are kept: MMB_CACHE, else the user's cache folder."""
+    if named := os.environ.get("MMB_CACHE"):
+        return Path(named)
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "tinygrad_mmb"
+
+
+@functools.cache
+def writable(folder: Path) -> Path:
+    """The folder, made if need be; one for this process alone if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        own = Path(tempfile.mkdtemp(prefix="tinygrad_mmb-"))
+        atexit.register(shutil.rmtree, own, ignore_errors=True)
+        warnings.warn(
+            f"compiled kernels cannot be kept in {folder} ({error.strerror}), so each process "
+            "compiles them again. Set MMB_CACHE to a folder that can be written.",
+            stacklevel=2,
+        )
+        return own
+
+
+def kept(name: str) -> Path:
+    """The file of this name in the cache, or where it is to be written."""
+    found = cache_folder() / name
+    return found if found.exists() else writable(cache_folder()) / name
+
+
+def read_by(source: Path, folders: Sequence[Path]) -> list[Path]:
+    """The source and all files that it includes in quotes, as far as they are in `folders`."""
+    found, waiting = {source}, [source]
+    while waiting:
+        path = waiting.pop()
+        for name in INCLUDE.findall(path.read_bytes()):
+            places = [folder / os.fsdecode(name) for folder in (path.parent, *folders)]
+            included = next((p.resolve() for p in places if p.is_file()), None)
+            if included and included not in found:
+                found.add(included)
+                waiting.append(included)
+    return sorted(found)
+
+
+def compiled(source: Path, flags: Sequence[str], kind: str) -> Path:
+    """The object file or library of one source, from the cache if nothing it reads has changed.
+
+    Raises: CompileError with the compiler's words.
+    """
     root = sources()
-    headers = sorted([*root.glob("cuda/*.*h*"), *root.glob("emulator/**/*.h*")])
     # hidden: the shared arrays of templates must not be merged with those of another library
     command = [compiler(), "-std=c++17", "-fPIC", "-fvisibility=hidden", *flags]
-    for folder in ("cuda", "emulator", "emulator/include"):
-        command.append(f"-I{root / folder}")
-    digest = hashlib.sha256(repr((command, str(source), kind)).encode())
-    for path in (source, *headers):
+    folders = [root / "cuda", root / "emulator", root / "emulator" / "include"]
+    command += [f"-I{folder}" for folder in folders]
+    digest = hashlib.sha256(repr((command, version(compiler()), str(source), kind)).encode())
+    # those that every kernel reads, by <...>, are the stand-ins for NVIDIA's
+    stand_ins = sorted((root / "emulator" / "include").rglob("*.h"))
+    for path in {*read_by(source, folders), *stand_ins}:
         digest.update(path.read_bytes())
-    target = cache_folder() / f"{source.stem}-{digest.hexdigest()[:16]}.{kind}"
-    if target.exists():
-        return target
-    command += ["-x", "c++", "-c", str(source)]
-    _run(command, target)
+    target = kept(f"{source.stem}-{digest.hexdigest()[:16]}.{kind}")
+    _make(target, [*command, "-x", "c++", "-c", str(source)])
     return target
 
 
-def _run(command: list[str], target: Path) -> None:
-    """Run a compiler that writes `target`, which appears whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+def _make(target: Path, command: Sequence[str]) -> None:
+    """Run a compiler, unless its result is there; that appears whole or not at all."""
+    if target.exists():
+        os.utime(target) if os.access(target, os.W_OK) else None
+        return
+    with alone(target), tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        if target.exists():  # another process has made it while we waited
+            return
         made = Path(folder) / target.name
         done = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True)
         if done.returncode:
-            raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")
+            raise CompileError(explained(done.stderr, command))
         os.replace(made, target)
+        forget_unused(target.parent)
+
+
+@contextmanager
+def alone(target: Path) -> Iterator[None]:
+    """Inside, no other process makes this file."""
+    import fcntl  # there is none on Windows, where nothing is compiled
+
+    with open(target.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed, or the process dies
+        yield
+    target.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def explained(errors: str, command: Sequence[str]) -> str:
+    """The compiler's errors, without the instances of templates they came through."""
+    lines = errors.strip().splitlines()
+    first = next((i for i, line in enumerate(lines) if "error" in line), 0)
+    shown = "\n".join(lines[first : first + 12])
+    return f"the kernel does not compile:\n{shown}\nThe command was: {' '.join(command)}"
+
+
+def forget_unused(folder: Path) -> None:
+    """Delete what no process has used for a long time."""
+    before = time.time() - UNUSED_DAYS * 86400
+    for path in folder.iterdir():
+        if path.suffix in (".o", ".so", ".lock") and path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
 
 
 @functools.cache
 def library(file: str, mode: str = "fast") -> Path:
     """The kernels of csrc/cuda/kernels/<file> as a shared library, compiled in one of MODES.
 
-    Raises: RuntimeError if there is no compiler, or it finds an error.
+    Raises: CompileError if the compiler finds an error; RuntimeError if there is none.
     """
-    root, flags = sources(), MODES[mode]
-    # the checker hears of the kernel's accesses only, not of the runtime's own
-    calm = [f for f in flags if not f.startswith(("-fsanitize=thread", "--param=tsan"))]
+    root, flags = sources(), flags_of(mode)
     runtime = sorted((root / "emulator" / "runtime").glob("*.cpp"))
-    parts = [compiled(root / "cuda" / "kernels" / file, flags, "o")]
-    parts += [compiled(path, calm, "o") for path in runtime]
+    paths = [root / "cuda" / "kernels" / file, *runtime]
+    their_flags = [flags, *[without_instrumentation(flags)] * len(runtime)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = list(pool.map(compiled, paths, their_flags, ["o"] * len(paths)))
     names = [str(p) for p in parts]
     digest = hashlib.sha256("".join(names).encode()).hexdigest()[:16]
-    target = cache_folder() / f"{Path(file).stem}-{mode}-{digest}.so"
-    if not target.exists():
-        linked = [f for f in flags if f.startswith("-fsanitize") and "thread" not in f]
-        _run([compiler(), "-shared", *linked, *names, "-ldl"], target)
+    target = kept(f"{Path(file).stem}-{mode}-{digest}.so")
+    # a hook that the checker lacks is an error now, not when a kernel needs it
+    linked = ["-fsanitize=address,undefined"] if mode == "sanitize" else ["-Wl,-z,defs"]
+    _make(target, [compiler(), "-shared", *linked, *names, "-ldl"])
     return target

@@ -1,9 +1,16 @@
-"""Kernels on the emulator: libraries compiled from the CUDA sources, called through C."""
+"""Kernels on the emulator: libraries compiled from the CUDA sources, called through C.
+
+In mode "fast" the extension _emulator serves instead, if it was built and holds the kernel;
+MMB_EMULATOR=compile leaves it aside.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import json
+import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,10 +18,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tinygrad_mmb.backend import extension, is_array
 from tinygrad_mmb.kernels.launch import compile
 from tinygrad_mmb.kernels.launch.arguments import ByValue, address
 
 Size = tuple[int, ...]
+READ_ONLY = 1  # of mmb_array, in csrc/emulator/api.h
+SHOWN = 3  # findings in a message; all of them are in KernelError.findings
+
+_one_launch_at_a_time = threading.RLock()  # the emulator's state is global
+
+
+class KernelError(RuntimeError):
+    """What the emulator found wrong in a launch. csrc/emulator/api.h says what a finding has."""
+
+    def __init__(self, message: str, findings: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.findings = findings
 
 
 @dataclass
@@ -27,7 +47,8 @@ class Library:
 
     def __post_init__(self) -> None:
         self.so = so = ctypes.CDLL(str(self.path))
-        so.mmb_error.restype = so.mmb_kernels.restype = so.mmb_profile.restype = ctypes.c_char_p
+        for name in ("mmb_error", "mmb_findings", "mmb_kernels", "mmb_profile"):
+            getattr(so, name).restype = ctypes.c_char_p
         so.mmb_array.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p]
         so.mmb_option.argtypes = [ctypes.c_char_p, ctypes.c_long]
         so.mmb_launch.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p,
@@ -38,28 +59,60 @@ class Library:
         }
 
     def option(self, name: str, value: int) -> None:
-        self.so.mmb_option(name.encode(), value)
+        """Set an option of csrc/emulator/api.h. Raises ValueError if there is none of this name."""
+        if self.so.mmb_option(name.encode(), value):
+            raise ValueError(f"the emulator has no option {name!r}")
 
     def launch(
         self, name: str, grid: Size, block: Size, arguments: Sequence[Any], shared: int
     ) -> None:
-        """Run one kernel. Raises RuntimeError with what was found wrong."""
+        """Run one kernel.
+
+        Raises: KernelError with what was found wrong; KeyError if there is no such kernel;
+            TypeError for arguments of another number or kind.
+        """
+        if name not in self.signatures:
+            raise KeyError(f"no kernel {name}. Here are {', '.join(sorted(self.signatures))}.")
         kinds = self.signatures[name]
         if len(kinds) != len(arguments):
             raise TypeError(f"kernel {name} takes {len(kinds)} arguments, but got {len(arguments)}")
         pairs = list(zip(kinds, arguments, strict=True))
         values = [as_c(name, i, kind, a) for i, (kind, a) in enumerate(pairs)]
+        pointers = (ctypes.c_void_p * len(values))(*[ctypes.addressof(v) for v in values])
+        sizes = [(ctypes.c_uint * 3)(*(*s, 1, 1)[:3]) for s in (grid, block)]
+        with _one_launch_at_a_time:
+            self.tell_of_arrays(pairs)
+            if self.so.mmb_launch(name.encode(), *sizes, shared, pointers):
+                raise KernelError(f"kernel {name}: {self.message()}", self.findings())
+
+    def tell_of_arrays(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        """What the kernel may touch: the checker reports all else."""
         self.so.mmb_forget_arrays()
         for i, (kind, a) in enumerate(pairs):
             if kind in "pP" and a is not None:
-                start, size = memory_of(a)
-                self.so.mmb_array(start, size, int(kind == "P"), f"argument {i}".encode())
+                flags = READ_ONLY if kind == "P" else 0
+                self.so.mmb_array(*memory_of(a), flags, f"argument {i}".encode())
             for k, inner in enumerate(a.arrays if isinstance(a, ByValue) else ()):
                 self.so.mmb_array(*memory_of(inner), 0, f"array {k} of argument {i}".encode())
-        pointers = (ctypes.c_void_p * len(values))(*[ctypes.addressof(v) for v in values])
-        sizes = [(ctypes.c_uint * 3)(*(*s, 1, 1)[:3]) for s in (grid, block)]
-        if self.so.mmb_launch(name.encode(), *sizes, shared, pointers):
-            raise RuntimeError(f"kernel {name}: {self.so.mmb_error().decode()}")
+
+    def findings(self) -> list[dict[str, Any]]:
+        """Of the last launch."""
+        found: list[dict[str, Any]] = json.loads(self.so.mmb_findings())
+        return found
+
+    def message(self) -> str:
+        """What went wrong in the last launch, for people."""
+        others = self.findings()[1:]
+        lines = [self.so.mmb_error().decode()]
+        lines += [f"{f['message']}. {f['mend']}" for f in others[: SHOWN - 1]]
+        if len(others) >= SHOWN:
+            lines.append(f"and {len(others) + 1 - SHOWN} more")
+        return "\n".join(lines)
+
+    def profile(self) -> list[dict[str, Any]]:
+        """The cost of each line in the last launch (mode "check", option "profile")."""
+        lines: list[dict[str, Any]] = json.loads(self.so.mmb_profile())
+        return lines
 
 
 C_TYPES = {
@@ -94,25 +147,74 @@ def memory_of(array: Any) -> tuple[int, int]:
     return address(array) - before, before + after + array.itemsize
 
 
+def load(path: Path, mode: str) -> Library:
+    """A library of this mode. Raises RuntimeError where this process cannot load it."""
+    if mode == "sanitize" and "libasan" not in os.environ.get("LD_PRELOAD", ""):
+        needed = " ".join(f"{k}={v}" for k, v in compile.sanitizer_environment().items())
+        raise RuntimeError(
+            'the emulator\'s mode "sanitize" needs AddressSanitizer in the process from its start. '
+            f"Run it with {needed}"
+        )
+    return Library(path)
+
+
 @functools.cache
 def library(file: str, mode: str) -> Library:
     """The kernels of one file, loaded once."""
-    return Library(compile.library(file, mode))
+    return load(compile.library(file, mode), mode)
+
+
+@functools.cache
+def built_in() -> Any:
+    """The extension _emulator with all kernels, or None."""
+    if os.environ.get("MMB_EMULATOR") == "compile":
+        return None
+    return extension.load("emulator").module
+
+
+@functools.cache
+def built_in_kernels() -> frozenset[str]:
+    """The names of the kernels that _emulator holds."""
+    return frozenset(built_in().kernels()) if built_in() else frozenset()
 
 
 @dataclass(frozen=True)
 class Emulator:
-    """Launches on libraries of one mode."""
+    """Launches in one mode, with these options of csrc/emulator/api.h."""
 
     mode: str = "fast"
-    seed: int = 0
+    options: tuple[tuple[str, int], ...] = (
+        ("seed", 0),
+        ("early", 0),
+        ("yields", 0),
+        ("profile", 0),
+    )
+    # of each launch, if "profile" is on: {"kernel": name, "lines": [...]}
+    profiles: list[dict[str, Any]] = field(default_factory=list)
 
     def launch(
         self, file: str, name: str, grid: Size, block: Size, arguments: Sequence[Any], shared: int
     ) -> None:
+        """Run one kernel of csrc/cuda/kernels/<file>. Raises as Library.launch does."""
+        if self.mode == "fast" and name in built_in_kernels():
+            self.launch_built_in(name, grid, block, arguments, shared)
+            return
         so = library(file, self.mode)
-        so.option("seed", self.seed)
-        so.launch(name, grid, block, arguments, shared)
+        with _one_launch_at_a_time:
+            for option, value in self.options:
+                so.option(option, value)
+            so.launch(name, grid, block, arguments, shared)
+            if dict(self.options)["profile"]:
+                self.profiles.append({"kernel": name, "lines": so.profile()})
+
+    def launch_built_in(
+        self, name: str, grid: Size, block: Size, arguments: Sequence[Any], shared: int
+    ) -> None:
+        values = tuple([address(a) if is_array(a) else a for a in arguments])
+        with _one_launch_at_a_time:
+            for option, value in self.options:
+                built_in().option(option, value)
+            built_in().launch(name, grid, block, shared, 0, values)
 
 
 FAST = Emulator()
@@ -125,18 +227,32 @@ def launcher() -> Emulator:
 
 
 @contextmanager
-def emulator(mode: str = "fast", seed: int = 0) -> Iterator[None]:
+def emulator(
+    mode: str = "fast",
+    seed: int = 0,
+    *,
+    early: bool = False,
+    yields: int = 0,
+    profile: bool = False,
+) -> Iterator[Emulator]:
     """Inside the block, emulated kernels run in this build and this order of threads.
 
-    `mode` "check" finds races, accesses out of bounds and the like, and raises RuntimeError.
-    Raises: ValueError for an unknown mode.
+    `mode` "check" finds races, accesses out of bounds and the like, and raises KernelError.
+    `seed`: threads and blocks go forward (0), backward (1) or shuffled. `early`: asynchronous
+    copies and products happen at once, instead of as late as is legal. `yields`: in mode "check",
+    other threads run before one access in so many. `profile`: in mode "check", what is yielded
+    has `profiles`, one for each launch.
+    Raises: ValueError for an unknown mode, and for what only "check" can do.
     """
     if mode not in compile.MODES:
         raise ValueError(
             f"emulator: mode is {mode!r}, but must be one of {', '.join(compile.MODES)}"
         )
-    token = _current.set(Emulator(mode, seed))
+    if mode != "check" and (yields or profile):
+        raise ValueError(f'emulator: yields and profile need mode "check", but mode is {mode!r}')
+    options = (("seed", seed), ("early", int(early)), ("yields", yields), ("profile", int(profile)))
+    token = _current.set(Emulator(mode, options))
     try:
-        yield
+        yield _current.get()
     finally:
         _current.reset(token)
