@@ -198,3 +198,13 @@ def test_without_matplotlib_an_example_says_how_to_get_it(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "no picture: pictures need matplotlib: pip install" in done.stdout
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the emulator runs on Linux and WSL2")
+def test_cuda_without_a_gpu(tmp_path):  # DV04
+    out = run("cuda_without_a_gpu", tmp_path)
+    for key in ("Linear.backward", "LayerNorm.backward", "CrossEntropy", "Adam.update"):
+        assert numbers(rf"{key} +ran (\d+) times", out)[0] >= 40
+    reference, emulated = numbers(r"loss: NumPy (\S+), CUDA kernels (\S+)", out)
+    assert reference < 0.1 and emulated == pytest.approx(reference, abs=1e-5)
+    assert_picture(tmp_path, "cuda_without_a_gpu")
