@@ -1,4 +1,4 @@
-"""How much memory a training step takes, before it is run: parameters, gradients, state, activations.
+"""How much memory a training step takes: parameters, gradients, optimizer state, activations.
 
     fixed = bytes of parameters + gradients + optimizer state       (Adam, float32: 16 bytes each)
     total = fixed + batch size · (what one sample leaves for the way back)

@@ -1,4 +1,4 @@
-"""Sizes that tensor cores and packs of 16 bytes like: a vocabulary of 50257 is slower than 50304."""
+"""Sizes that tensor cores and 16-byte packs like: 50257 classes are slower than 50304."""
 
 from __future__ import annotations
 

@@ -1,0 +1,139 @@
+"""What is measured: found by walking the kernel table, right on every backend, drawn alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinygrad_mmb.bench.calls import Declined, call_of, functions, optimizers
+from tinygrad_mmb.bench.candidates import candidates, emulated, key_of
+from tinygrad_mmb.bench.cases import Case, cases, cases_of, prepare
+from tinygrad_mmb.bench.machine import Cpu
+from tinygrad_mmb.bench.measure import checked
+from tinygrad_mmb.bench.sizes import WORKLOADS
+from tinygrad_mmb.bench.work import BACKWARD, BOTH, FORWARD, UPDATE
+from tinygrad_mmb.kernels import registry
+
+KINDS = [FORWARD, BACKWARD, BOTH]
+
+
+def test_every_key_of_the_kernel_table_has_cases_everywhere():
+    for where in ("cpu", "gpu", "small"):
+        found = {case.kernel for case in cases(where, quick=True)}
+        keys = {k for k in registry.keys() if k.partition(".")[0] in {*functions(), *optimizers()}}  # noqa: SIM118
+        assert keys <= found
+
+
+def test_workloads_are_those_of_ops_that_exist():
+    assert WORKLOADS.keys() - {UPDATE} <= functions().keys()
+
+
+def test_the_vocabularies_with_and_without_padding_are_both_measured():
+    shapes = {c.shape for c in cases_of("CrossEntropy", [FORWARD], "gpu", False)}
+    assert {"4096x50257", "4096x50304"} <= shapes
+
+
+@pytest.mark.parametrize("op", sorted(WORKLOADS.keys() - {UPDATE}))
+def test_the_reference_computes_every_workload_in_float32_as_in_float64(op):
+    for case in cases_of(op, KINDS, "small", False):
+        if case.dtype != "float32":
+            continue
+        problem = prepare(Cpu(), case, 0)
+        (numpy,) = [c for c in candidates(case, "cpu", []) if c.variant == "numpy"]
+        row = checked(Cpu(), problem, numpy)
+        assert row.ok, row
+
+
+@pytest.mark.parametrize("op", ["Adam", "AdamW", "SGD", "RMSprop", "Adagrad"])
+def test_an_optimizers_step_is_that_of_its_formula(op):
+    (case,) = cases_of(op, [UPDATE], "small", False)
+    problem = prepare(Cpu(), case, 0)
+    thetas, gradients = problem.args
+    (row,) = [checked(Cpu(), problem, c) for c in candidates(case, "cpu", []) if c.baseline]
+    assert row.ok
+    if op == "SGD":
+        for e, theta, g in zip(problem.expected, thetas, gradients, strict=True):
+            np.testing.assert_allclose(e, theta - 0.01 * g.astype(float), rtol=1e-6)
+    if op == "Adam":  # the first step goes lr against the sign
+        for e, theta, g in zip(problem.expected, thetas, gradients, strict=True):
+            np.testing.assert_allclose(e, theta - 1e-3 * np.sign(g), atol=1e-6)
+
+
+def test_the_same_seed_draws_the_same_numbers_and_another_others():
+    (case,) = cases_of("Softmax", [FORWARD], "small", False)
+    a, b, c = (prepare(Cpu(), case, seed).args[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_gradients_of_broadcast_weights_are_summed_as_the_engine_does():
+    (case,) = cases_of("LayerNorm", [BACKWARD], "small", False)
+    problem = prepare(Cpu(), case, 0)
+    assert [g.shape for g in problem.expected[:3]] == [(5, 70), (70,), (70,)]
+
+
+@pytest.fixture
+def twins():
+    """Twins of Tanh on a backend that only this test has: forward and backward."""
+    ran = []
+
+    @registry.kernel("Tanh", backend="test", accepts=lambda x: x.ndim == 1)
+    def tanh(x):
+        ran.append("forward")
+        return np.tanh(x)
+
+    @registry.kernel("Tanh.backward", backend="test")
+    def tanh_backward(g, y, *, needs_input_grad):
+        ran.append("backward")
+        return (g * (1 - y * y),)
+
+    yield ran
+    for key in ("Tanh", "Tanh.backward"):
+        registry._table[key] = [t for t in registry._table[key] if t.backend != "test"]
+        if not registry._table[key]:
+            del registry._table[key]
+
+
+def test_a_new_twin_is_measured_without_being_listed_anywhere(twins):
+    found = {c.kernel for c in cases("cpu", quick=True)}
+    assert {"Tanh", "Tanh.backward", "Tanh.forward+backward"} <= found
+    case = Case("Tanh", BOTH, "7", "float32", lambda rng: (rng.standard_normal(7),))
+    assert [c.variant for c in candidates(case, "cpu", [])] == ["test", "numpy"]
+    assert key_of(case) == "Tanh.backward"
+
+
+def test_each_direction_runs_the_twin_and_only_it(twins):
+    x, g = np.linspace(-1, 1, 7), np.ones(7)
+    op = functions()["Tanh"]
+    for kind, expected in (
+        (FORWARD, ["forward"]),
+        (BACKWARD, ["backward"]),
+        (BOTH, ["forward", "backward"]),
+    ):
+        call = call_of(op, kind, (x,), (g,), "test")
+        twins.clear()
+        from tinygrad_mmb.autograd.grad_mode import no_grad
+
+        with no_grad():
+            result = call()
+        assert twins == expected
+        y = np.tanh(x) if kind == FORWARD else 1 - np.tanh(x) ** 2
+        np.testing.assert_allclose(result if kind == FORWARD else result[0], y, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arguments_that_a_twin_declines_make_no_call(twins, kind):
+    x = np.ones((2, 2))
+    with pytest.raises(Declined):
+        call_of(functions()["Tanh"], kind, (x,), (x,), "test")
+
+
+def test_emulated_candidates_are_never_timed():
+    found = [c for case in cases("small", False) for c in emulated(case)]
+    assert found
+    assert not any(c.timed for c in found)
+
+
+def test_no_emulated_twin_is_among_those_that_are_timed_on_a_cpu():
+    for case in cases("cpu", False):
+        assert all(c.backend not in ("emulator", "cuda") for c in candidates(case, "cpu", []))
