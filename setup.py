@@ -45,8 +45,9 @@ def found() -> dict[str, list[str]]:
     folders = sorted((ROOT / SOURCES).glob("*/"))
     sources = {f.name: sorted(f.rglob("*.cpp")) for f in folders}
     names = {k: [p.relative_to(ROOT).as_posix() for p in v] for k, v in sources.items() if v}
-    if "emulator" in names and BINDINGS.as_posix() in names.get("cuda", ()):
-        names["emulator"].append(BINDINGS.as_posix())
+    if "emulator" in names:  # its other sources are for programs with a main()
+        runtime = [p for p in names["emulator"] if "/runtime/" in p]
+        names["emulator"] = [*runtime, BINDINGS.as_posix()]
     return names
 
 
@@ -69,10 +70,14 @@ def architectures() -> list[str]:
     """Those that _cuda is compiled for."""
     if named := os.environ.get("MMB_CUDA_ARCHS", "").replace(",", " ").split():
         return named
-    driver = backend("driver", "driver")()
-    here = {int(gpu.capability) for gpu in driver.gpus} if driver else set()
     # 90a, 100a: the tensor cores' instructions of these architectures exist under that name only
-    return [f"{a}a" if a >= 90 else str(a) for a in sorted(here)] or ARCHITECTURES.split(",")
+    return [f"{a}a" if a >= 90 else str(a) for a in gpus()] or ARCHITECTURES.split(",")
+
+
+def gpus() -> list[int]:
+    """The compute capabilities of the GPUs here: [75]."""
+    driver = backend("driver", "driver")()
+    return sorted({int(gpu.capability) for gpu in driver.gpus}) if driver else []
 
 
 def extensions() -> list[Extension]:
@@ -95,8 +100,9 @@ def extensions() -> list[Extension]:
                 f"MMB_BUILD={','.join(sorted(wanted))} needs pybind11: pip install 'pybind11>=2.13'"
             ) from None
         return []
-    if "emulator" not in wanted:
-        sources.pop("emulator", None)  # its kernels are compiled when they first run
+    for name in sources.keys() & UNASKED.keys() - wanted:
+        if not UNASKED[name]():
+            del sources[name]
     return [
         Extension(
             f"tinygrad_mmb._{name}",
@@ -107,6 +113,19 @@ def extensions() -> list[Extension]:
         )
         for name, files in sources.items()
     ]
+
+
+def is_worth_waiting_for() -> bool:
+    """Whether _cuda is built though nobody named it: someone chose architectures, or a GPU is here.
+
+    All files for all ARCHITECTURES take many minutes; without _cuda a GPU runs the same kernels,
+    compiled when they first run.
+    """
+    return bool(os.environ.get("MMB_CUDA_ARCHS")) or bool(gpus())
+
+
+# what is built only if named in MMB_BUILD, unless the function says otherwise
+UNASKED = {"cuda": is_worth_waiting_for, "emulator": lambda: False}
 
 
 class Kernels:

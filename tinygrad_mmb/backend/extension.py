@@ -19,7 +19,8 @@ from types import ModuleType
 
 PACKAGE = Path(__file__).resolve().parents[1]
 READ = {"cuda": ("cuda",), "emulator": ("cuda", "emulator")}  # folders of csrc, if not its own only
-UNASKED = {"emulator": "not asked for, as its kernels are compiled when they first run"}
+LATER = "nobody asked for it, as its kernels are compiled when they first run"
+UNASKED = {"cuda": LATER, "emulator": LATER}
 SUFFIXES = (".cu", ".cuh", ".cpp", ".hpp", ".h")
 
 
