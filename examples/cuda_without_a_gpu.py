@@ -2,9 +2,9 @@
 
     python examples/cuda_without_a_gpu.py [--out FOLDER]
 
-`use_kernels("emulator")` sends every op that has a CUDA kernel to csrc/cuda/kernels, compiled by the
-machine's C++ compiler and run thread by thread (Linux or WSL2). The kernels add in another order
-than NumPy, so that the two trainings part in the last digits, as they would on a GPU.
+`use_kernels("emulator")` sends every op that has a CUDA kernel to csrc/cuda/kernels, compiled by
+the machine's C++ compiler and run thread by thread (Linux or WSL2). The kernels add in another
+order than NumPy, so that the two trainings part in the last digits, as they would on a GPU.
 """
 
 import argparse
