@@ -17,6 +17,7 @@ import os
 import runpy
 import shutil
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def is_worth_waiting_for() -> bool:
 
 
 # what is built only if named in MMB_BUILD, unless the function says otherwise
-UNASKED = {"cuda": is_worth_waiting_for, "emulator": lambda: False}
+UNASKED: dict[str, Callable[[], bool]] = {"cuda": is_worth_waiting_for, "emulator": lambda: False}
 
 
 class Kernels:

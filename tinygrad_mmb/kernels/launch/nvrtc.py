@@ -48,12 +48,14 @@ def compiled(file: str, name: str, capability: str) -> tuple[Path, str]:
     library = nvrtc()
     architecture, is_final = target(capability, library.getSupportedArchs())
     folders = (root, source.parent, *cuda_headers())
-    options = ("-std=c++17", f"-arch={architecture}", *(f"-I{folder}" for folder in folders))
+    # -default-device: a lambda inside a kernel is device code, as nvcc takes it to be
+    options = ("-std=c++17", "-default-device", f"-arch={architecture}")
+    options += tuple(f"-I{folder}" for folder in folders)
     digest = hashlib.sha256(repr((name, options, library.getVersion())).encode())
-    for path in (source, *sorted(root.rglob("*.*h*"))):
+    for path in compile.read_by(source, [root]):
         digest.update(path.read_bytes())
     suffix = "cubin" if is_final else "ptx"
-    kept = compile.cache_folder() / f"{name}-{digest.hexdigest()[:16]}.{suffix}"
+    kept = compile.kept(f"{name}-{digest.hexdigest()[:16]}.{suffix}")
     symbol = kept.with_suffix(".json")
     if kept.exists() and symbol.exists():
         return kept, str(json.loads(symbol.read_text(encoding="utf-8")))
@@ -128,7 +130,6 @@ def run(
 
 def write_whole(path: Path, content: bytes) -> None:
     """A file that appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
         part.write(content)
     os.replace(part.name, path)
