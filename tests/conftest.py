@@ -41,7 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--device") == "cpu":
         return
+    from tests.device import session
+
     for item in items:
+        session.send_what_a_module_wraps(item.module)
         marker = item.get_closest_marker("host_only")
         if marker is not None:
             item.add_marker(pytest.mark.skip(reason=f"host only: {marker.args[0]}"))

@@ -11,6 +11,7 @@ import pytest
 import tinygrad_mmb as tm
 
 
+@pytest.mark.host_only("NumPy shares memory with the CPU only")
 def test_numpy_shares_memory_and_is_refused_where_a_gradient_is_required():
     x = tm.ones(3)
     x.numpy()[0] = 5.0
@@ -41,6 +42,7 @@ def test_numpy_functions_of_a_tensor_differentiate(name):
     np.testing.assert_allclose(x.grad.numpy(), numeric, rtol=1e-6)
 
 
+@pytest.mark.host_only("a NumPy array and a Tensor on a GPU are refused together")
 def test_array_on_the_left_gives_a_tensor_with_a_gradient():
     x = tm.tensor([1.0, 2.0], dtype=tm.float64, requires_grad=True)
     for y in (np.array([3.0, 4.0]) * x, np.float64(3.0) * x, np.array([3.0, 4.0]) @ x):
@@ -67,6 +69,7 @@ def test_numpy_functions_without_a_counterpart_raise_by_name():
         np.percentile(x, 50)
 
 
+@pytest.mark.host_only("NumPy shares memory with the CPU only")
 def test_dlpack_goes_both_ways_without_copying():
     x = tm.arange(3.0)
     a = np.from_dlpack(x)
@@ -79,6 +82,7 @@ def test_dlpack_goes_both_ways_without_copying():
         tm.from_dlpack([1.0])
 
 
+@pytest.mark.host_only("NumPy shares memory with the CPU only")
 @pytest.mark.torch
 def test_dlpack_shares_memory_with_pytorch():
     torch = pytest.importorskip("torch")
@@ -174,6 +178,7 @@ def test_the_default_dtype_can_be_changed_to_a_float_only():
         tm.set_default_dtype(tm.int64)
 
 
+@pytest.mark.host_only("speaks of the CPU")
 def test_devices():  # DV01, DV03
     x = tm.ones(2)
     assert x.device == tm.device("cpu") and str(x.device) == "cpu"

@@ -7,6 +7,8 @@ import pytest
 
 import tinygrad_mmb as tm
 
+pytestmark = pytest.mark.host_only("on a GPU the text names the device")
+
 SHAPES = [(), (3,), (2, 3), (2, 2, 3), (0,), (0, 3), (30,), (1001,), (40, 40), (11, 10, 10)]
 
 

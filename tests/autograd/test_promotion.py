@@ -54,6 +54,7 @@ def test_a_python_float_follows_the_default_dtype():
         tm.set_default_dtype(tm.float32)
 
 
+@pytest.mark.host_only("a NumPy array and a Tensor on a GPU are refused together")
 def test_an_array_counts_as_a_constant_tensor():
     x = tm.tensor([1.0, 2.0], requires_grad=True)
     (x * np.array([3.0, 4.0], np.float32)).sum().backward()

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 import tinygrad_mmb as tm
-from tinygrad_mmb.autograd import interchange
+from tinygrad_mmb.autograd import interchange, tensor
 from tinygrad_mmb.backend import to_default_device
+from tinygrad_mmb.kernels.registry import DEVICE, keys, twins
 
 PACKAGE = str(Path(tm.__file__).parent)
 
@@ -25,12 +26,27 @@ def begin(where: str) -> None:
         from tests.device import stand_in
 
         stand_in.install(look=True)
+        ask_for_kernels()
         where = "cuda"
     elif where == "cuda":
         let_tests_look()
     tm.set_default_device(where)
     send_what_tests_wrap()
     read_where_it_lies()
+
+
+def ask_for_kernels() -> None:
+    """No kernel of a GPU runs unasked: there is none to run it."""
+    for key in keys():
+        for twin in twins(key):
+            if twin.place == DEVICE:
+                twin.place = None
+
+
+def send_what_a_module_wraps(module: Any) -> None:
+    """As `send_what_tests_wrap`, for a test that imports `wrap` itself."""
+    if getattr(module, "wrap", None) is tensor.wrap:
+        module.wrap = lambda array: tensor.wrap(to_default_device(array))
 
 
 def send_what_tests_wrap() -> None:

@@ -74,6 +74,7 @@ def test_empty_has_the_shape_and_any_values() -> None:
     assert tm.empty_like(tm.zeros(4)).dtype == tm.float32
 
 
+@pytest.mark.host_only("NumPy shares memory with the CPU only")
 def test_memory_is_shared_with_numpy_where_it_can_be() -> None:
     a = np.zeros(2, dtype=np.float32)
     tm.from_numpy(a)[0] = 1

@@ -475,6 +475,7 @@ def parts(y):
     return list(y) if isinstance(y, (tuple, list)) else [y]
 
 
+@pytest.mark.host_only("NumPy shares memory with the CPU only")
 @pytest.mark.torch
 @few_and_many
 @pytest.mark.parametrize("name", VIEWS)

@@ -74,6 +74,7 @@ def test_a_copy_lies_in_memory_as_in_pytorch(shape, order) -> None:
     assert without_ones(strides(tm)) == without_ones(strides(torch))
 
 
+@pytest.mark.host_only("speaks of the CPU")
 def test_to_returns_the_same_tensor_where_nothing_changes() -> None:
     x = tm.zeros(2)
     assert x.to(tm.float32) is x

@@ -68,6 +68,7 @@ def test_index_select_answers_or_refuses_as_in_pytorch(x, index, dim):
         lambda t, x, i: x.index_add(0, i, 1.0),
         lambda t, x, i: x.long().index_add(0, i, x.long(), alpha=2.5),
         lambda t, x, i: (x > 0).index_add(0, i, x < 0, alpha=True),
+        lambda t, x, i: x.index_add(0, i, x, alpha=0.1),
         lambda t, x, i: x.sum().index_add(0, i[:1], x.sum()),
         lambda t, x, i: x.sum().index_add(0, i, x[0, :2]),
     ],

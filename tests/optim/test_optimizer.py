@@ -94,6 +94,7 @@ def test_any_shape_is_moved_in_place(algorithm, shape):
     assert (p.array < 1).all()
 
 
+@pytest.mark.host_only("NumPy shares memory with the CPU only")
 def test_a_view_over_strided_memory_is_moved():
     memory = np.ones((4, 3))
     p = tinygrad_mmb.from_numpy(memory.T[:, ::2]).requires_grad_()
@@ -233,6 +234,7 @@ def test_decoupled_decay_survives_loading_a_state_of_adam():
     assert optimizer.param_groups[0]["decoupled_weight_decay"] is True
 
 
+@pytest.mark.host_only("its twin stands in for arrays of the CPU")
 def test_a_twin_takes_all_parameters_of_a_group_at_once():
     taken = []
     p, q = parameter(1.0), parameter(2.0)

@@ -16,7 +16,7 @@ from tinygrad_mmb.autograd.inplace import (
 )
 from tinygrad_mmb.autograd.overlap import is_dense, refuse_overlap, refuse_repetition
 from tinygrad_mmb.autograd.promotion import fits
-from tinygrad_mmb.backend import DType, namespace, uint8
+from tinygrad_mmb.backend import DType, namespace, refuse_mixed_devices, uint8
 
 if TYPE_CHECKING:
     from tinygrad_mmb.autograd.tensor import Tensor
@@ -41,7 +41,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     if not parsed.advanced:
         _set_view(part, value)
     else:
-        _set_places(part, parsed.advanced, value)
+        _set_places(part, ops.beside(part, parsed.advanced), value)
 
 
 def refuse_bytes_as_mask(index: Any, value: Any) -> None:
@@ -92,6 +92,13 @@ def _fits(value: Tensor, dtype: DType) -> bool:
     return dtype.kind == "f" or (value.dtype.kind in "biu" and value.dtype == dtype)
 
 
+def _sent(value: Tensor, part: Tensor) -> Tensor:
+    """One number of the CPU on the GPU of `part`.   Raises: RuntimeError for anything else."""
+    if value.ndim or value.is_cuda:
+        refuse_mixed_devices([value.array, part.array])
+    return ops.to_device(value, part.device)
+
+
 def _set_places(part: Tensor, indices: tuple[Any, ...], value: Any) -> None:
     """part[indices] = value, where indices are lists, integer tensors or masks"""
     masks = [i for i in indices if i is not None]
@@ -111,6 +118,8 @@ def _set_places(part: Tensor, indices: tuple[Any, ...], value: Any) -> None:
         )
     if isinstance(value, tensors.Tensor):
         value = _without_leading_ones(value)
+        if value.device != part.device:
+            value = _sent(value, part)
     refuse_repetition(part.array)
     others = [value, *indices]
     for y in others:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_mmb.autograd import tensor as tensors
 from tinygrad_mmb.autograd.engine import Edge, chain_rule
 from tinygrad_mmb.autograd.grad_mode import recording
-from tinygrad_mmb.backend import namespace
+from tinygrad_mmb.backend import namespace, refuse_mixed_devices
 
 if TYPE_CHECKING:
     from tinygrad_mmb.autograd.tensor import Tensor
@@ -166,6 +166,8 @@ def first_gradient(y: Tensor, g: Any, i: int, create_graph: bool) -> Any:
             f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a "
             f"shape of {array.shape}. They must be equal."
         )
+    if g.device != y.device:
+        refuse_mixed_devices([array, g.array])
     return g if create_graph else g.array
 
 

@@ -30,7 +30,7 @@ class Precise:
     ndim, dtype = 0, float16
 
     def __init__(self, value: Any) -> None:
-        self.value = float32.type(value)
+        self.value = value.astype(float32) if is_array(value) else float32.type(value)
 
     def __mul__(self, x: Any) -> Any:
         return (x.astype(float32) * self.value).astype(float16)

@@ -18,6 +18,7 @@ from tinygrad_mmb.backend import (
     as_array,
     bool_,
     cast_in_layout,
+    device_of,
     float16,
     float32,
     float64,
@@ -25,6 +26,7 @@ from tinygrad_mmb.backend import (
     int64,
     is_array,
     promote_types,
+    to_device,
 )
 
 LARGEST = {float16: 65504.0, float32: 3.4028234663852886e38, float64: 1.7976931348623157e308}
@@ -133,7 +135,8 @@ def branches(operands: list[Any]) -> list[Any]:
     if hasattr(a, "dtype") or hasattr(b, "dtype"):
         return [condition, *meet([a, b])]
     dtype = result_type([a, b])
-    return [condition, as_array(a, dtype), as_array(b, dtype)]
+    there = device_of(condition)
+    return [condition, *[to_device(as_array(x, dtype), there) for x in (a, b)]]
 
 
 def agree(a: Any, b: Any) -> bool:

@@ -149,14 +149,16 @@ def expanded(array: Array, shape: tuple[int, ...]) -> Array:
 def largest(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
     """The largest x over some dimensions; NaN is larger than every number."""
     if isinstance(x, np.ndarray):
-        return np.maximum.reduce(x, axis, keepdims=keepdims)  # costs half of x.max()
+        reduce: Any = np.maximum.reduce  # costs half of x.max()
+        return reduce(x, axis, keepdims=keepdims)
     return x.max(axis, keepdims=keepdims)
 
 
 def smallest(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
     """The smallest x over some dimensions; NaN is smaller than every number."""
     if isinstance(x, np.ndarray):
-        return np.minimum.reduce(x, axis, keepdims=keepdims)
+        reduce: Any = np.minimum.reduce
+        return reduce(x, axis, keepdims=keepdims)
     return x.min(axis, keepdims=keepdims)
 
 

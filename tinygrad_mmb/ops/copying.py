@@ -73,7 +73,7 @@ class ToDevice(Function):
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
-        yield rng.standard_normal((n, n)), "cpu"
+        yield rng.standard_normal((n, n)), backend.get_default_device()
 
 
 class Clone(Function):

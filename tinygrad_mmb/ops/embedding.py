@@ -101,7 +101,7 @@ def embedding(
     if index.size and not (index.min() >= 0 and index.max() < rows):
         wrong = index[(index < 0) | (index >= rows)].ravel()[0]
         raise IndexError(
-            f"{where}: index {wrong} is out of range: there are the rows 0 to {rows - 1}"
+            f"{where}: index {int(wrong)} is out of range: there are the rows 0 to {rows - 1}"
         )
     if max_norm is not None:
         shorten(weight, index, max_norm, norm_type)

@@ -183,7 +183,7 @@ class Argmin(Function):
 def picked(x: Array, find: Any, dim: int, keepdim: bool) -> tuple[Array, Array]:
     """The values that `find` (argmax or argmin) points at, and where they are."""
     if not x.ndim:
-        return x.copy(), as_array(0, int64)
+        return x.copy(), namespace(x).zeros((), int64)
     indices = find(x, axis=dim, keepdims=True).astype(int64, copy=False)
     values = namespace(x).take_along_axis(x, indices, axis=dim)
     if keepdim:

@@ -6,13 +6,13 @@ import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tinygrad_mmb import backend
+from tinygrad_mmb import backend, ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import Tensor, X
-from tinygrad_mmb.backend import Array, add_at, as_array, is_array, namespace
+from tinygrad_mmb.backend import Array, add_at, as_array, is_array, namespace, waits
 from tinygrad_mmb.ops.index_layout import led_by_indices
 
-__all__ = ["AddAt", "GetItem", "Index", "IndexPut", "getitem", "index_put", "parse_index"]
+__all__ = ["AddAt", "GetItem", "Index", "IndexPut", "beside", "getitem", "index_put", "parse_index"]
 
 
 class Parsed(NamedTuple):
@@ -165,7 +165,7 @@ def getitem(x: X, index: Any) -> X:
     parsed = parse_index(index, tuple(x.shape))
     if parsed.basic is not None or not parsed.advanced:
         x = GetItem.apply(x, parsed.basic or (...,))
-    return Index.apply(x, *parsed.advanced) if parsed.advanced else x
+    return Index.apply(x, *beside(x, parsed.advanced)) if parsed.advanced else x
 
 
 def index_put(x: X, index: Any, value: Any) -> X:
@@ -175,7 +175,44 @@ def index_put(x: X, index: Any, value: Any) -> X:
         raise NotImplementedError(
             f"index_put: an index of lists, integer tensors and masks only, not {index}"
         )
-    return IndexPut.apply(x, value, *parsed.advanced)
+    return IndexPut.apply(x, value, *beside(x, parsed.advanced))
+
+
+def beside(x: Any, indices: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arrays and masks of an index where x lies: those of the CPU are sent to its GPU.
+
+    Raises: RuntimeError for an index on another device, IndexError for one out of bounds on a GPU,
+    which would wrap it; NumPy raises by itself.
+    """
+    if not waits(x) and not any(waits(i) for i in indices):
+        return indices
+    here = backend.device_of(_array(x))
+    found, dim = [], 0
+    for i in indices:
+        if i is not None:
+            there = backend.device_of(_array(i))
+            if there not in (backend.cpu, here):
+                raise RuntimeError(
+                    "indices should be either on cpu or on the same device as the indexed tensor "
+                    f"({here}), but one is on {there}. Move it: index.to({str(here)!r})."
+                )
+            if here != backend.cpu:
+                refuse_out_of_bounds(_array(i), dim, x.shape[dim])
+                i = i if there == here else ops.to_device(i, here)
+        found.append(i)
+        dim += i.ndim if i is not None and i.dtype.kind == "b" else 1
+    return tuple(found)
+
+
+def refuse_out_of_bounds(i: Array, dim: int, size: int) -> None:
+    """Raise IndexError unless all integers lie in -size .. size - 1."""
+    if i.dtype.kind == "b" or not i.size:
+        return
+    wrong = (i < -size) | (i >= size)
+    if bool(wrong.any()):
+        raise IndexError(
+            f"index {int(i[wrong][0])} is out of bounds for dimension {dim} with size {size}"
+        )
 
 
 def parse_index(index: Any, shape: tuple[int, ...]) -> Parsed:

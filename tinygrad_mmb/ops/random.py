@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_mmb import backend
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
-from tinygrad_mmb.backend import Array, DType, float64, int64, namespace
+from tinygrad_mmb.backend import Array, DType, as_array, float64, int64, namespace
 from tinygrad_mmb.ops.creation import finished, float_dtype, listed_shape, shape_of
 from tinygrad_mmb.ops.writing import Overwrite
 
@@ -253,6 +253,7 @@ def randint_like(input: Tensor, low: int, high: Any = None, **options: Any) -> T
     if high is None:
         low, high = 0, low
     options.setdefault("dtype", input.dtype)
+    options.setdefault("device", input.device)
     return randint(low, high, tuple(input.shape), **options)
 
 
@@ -297,8 +298,10 @@ def normal(
             _only_floats(v.dtype, "normal_kernel_cpu")
         m, s = (v.array if isinstance(v, Tensor) else v for v in (mean, std))
         shape = namespace().broadcast_shapes(*[v.shape for v in tensors])
-        drawn = m + s * _source(generator).normal(shape, dtype=tensors[0].dtype)
-        return finished(namespace().asarray(drawn), device, requires_grad)
+        drawn = _source(generator).normal(shape, dtype=tensors[0].dtype)
+        place = tensors[0].device
+        drawn = as_array(m + s * backend.to_device(drawn, place))
+        return finished(drawn, place if device is None else device, requires_grad)
     if size is None:
         raise TypeError('normal() missing 1 required positional argument: "size"')
     wanted = _only_floats(float_dtype(dtype), "normal_kernel_cpu")
@@ -315,8 +318,8 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     _only_floats(p.dtype, "bernoulli_tensor_cpu_p_")
     if p.size and not bool(((p >= 0) & (p <= 1)).all()):
         raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
-    drawn = _source(generator).uniform(p.shape)
-    y = namespace(p).asarray(drawn < p).astype(p.dtype)
+    drawn = backend.to_device(_source(generator).uniform(p.shape), input.device)
+    y = as_array(drawn < p).astype(p.dtype)
     return Overwrite.apply(input, y)
 
 
@@ -357,15 +360,16 @@ def multinomial(
             "invalid multinomial distribution (with replacement=False, not enough non-negative "
             "category to sample)"
         )
-    source = _source(generator)
+    size = (rows.shape[0], num_samples) if replacement else rows.shape
+    u = backend.to_device(_source(generator).uniform(size), input.device)
     if replacement:
         ends = rows.cumsum(1)
-        u = source.uniform((rows.shape[0], num_samples)) * ends[:, -1:]
+        u = u * ends[:, -1:]
         drawn = xp.stack(
             [xp.searchsorted(e, v, side="right") for e, v in zip(ends, u, strict=True)]
         )
     else:  # the smallest of Exp(1)/w: the first to ring among alarm clocks of rate w
-        times = -xp.log1p(-source.uniform(rows.shape)) / xp.where(rows > 0, rows, 1.0)
+        times = -xp.log1p(-u) / xp.where(rows > 0, rows, 1.0)
         times[rows == 0] = xp.inf
         drawn = xp.argsort(times, axis=1)[:, :num_samples]
     return wrap(drawn.astype(int64).reshape((*w.shape[:-1], num_samples)))

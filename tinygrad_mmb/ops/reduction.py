@@ -114,7 +114,7 @@ class Prod(Function):
         if not x.ndim:
             return g, None, None
         g = spread(g, x.shape, (ctx.dim,))
-        if not waits(x) and not bool(any(ops.eq(x, 0.0))):
+        if 0 in x.shape or (not waits(x) and not bool(any(ops.eq(x, 0.0)))):
             return g * (spread(y, x.shape, (ctx.dim,)) / x), None, None
         others = product_of_others(ops.transpose(x, ctx.dim, -1))
         return g * ops.transpose(others, ctx.dim, -1), None, None

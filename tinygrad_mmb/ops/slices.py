@@ -7,6 +7,7 @@ from typing import Any
 
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
+from tinygrad_mmb.autograd.promotion import cast
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, add_at, as_array, bool_, is_array, namespace
 from tinygrad_mmb.ops.dimensions import count, require_tensor
@@ -86,9 +87,7 @@ class IndexAdd(Function):
     @staticmethod
     def forward(x: Array, dim: int, index: Array, source: Array, alpha: float) -> Array:
         y = namespace(x).array(x)
-        add_slices(
-            y, dim, index, source if alpha == 1 else source * as_array(alpha).astype(x.dtype)
-        )
+        add_slices(y, dim, index, source if alpha == 1 else source * cast(alpha, x.dtype))
         return y
 
     @staticmethod
