@@ -19,5 +19,5 @@ def mmb() -> None:
     """Train small networks from scratch and look at every part of it."""
 
 
-for command in (train, evaluate, predict, bench, doctor):
+for command in (train, evaluate, predict, cuda, bench, doctor):
     mmb.add_command(command)

@@ -70,7 +70,7 @@ static void host_touched(uintptr_t address, const char* does, const void* pc) {
         notes.push_back({a->freed, "it was freed here"});
         return tell("use-after-free", place, what, notes);
     }
-    if (a->space == Space::device) return tell("host-access", place, what, notes);
+    if (a->space == MemoryKind::device) return tell("host-access", place, what, notes);
     if (h.pending.place.line)
         notes.push_back({h.pending.place, h.pending.kernel + " may still be running"});
     tell(a->reached_by_copy ? "host-access-before-copy-ends" : "host-access-before-sync", place, what, notes);
@@ -105,7 +105,7 @@ static void on_fault(int signal, siginfo_t* info, void* context) {
     } else if (h.memory.holds(address)) {
         host_touched(address, verb(context), program_counter(context));
         Allocation* a = h.memory.find(address);
-        if (a && a->space != Space::device && h.memory.managed_is_closed()) {
+        if (a && a->space != MemoryKind::device && h.memory.managed_is_closed()) {
             h.memory.open_managed();
             return;  // and the access happens
         }

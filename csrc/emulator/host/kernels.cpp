@@ -71,11 +71,10 @@ static bool bad_pointer(const Configuration& how, const Argument& argument) {
     return true;
 }
 
+// Besides what memory.cpp has told the checker.
 static void register_memory() {
     Host& h = host();
     mmb_forget_arrays();
-    for (const Allocation* a : h.memory.living())
-        mmb_array(reinterpret_cast<const void*>(a->start), a->bytes, 0, a->name.empty() ? where(*a).c_str() : a->name.c_str());
     for (const auto& r : h.registered) mmb_array(reinterpret_cast<const void*>(r.first), r.second, 0, "registered memory of the host");
     for (const DeviceVariable& v : h.variables)
         mmb_array(reinterpret_cast<const void*>(v.start), v.bytes, v.kind == "constant", v.name.c_str());
@@ -84,7 +83,7 @@ static void register_memory() {
 static void check_guards(const Configuration& how) {
 #if !defined(__SANITIZE_ADDRESS__)
     for (Allocation* a : host().memory.living()) {
-        if (a->space != Space::device || a->guard_broken || host().memory.guards_intact(*a)) continue;
+        if (a->space != MemoryKind::device || a->guard_broken || host().memory.guards_intact(*a)) continue;
         a->guard_broken = true;
         tell("write-past-end", how.place,
              text("%s wrote past the end of %s (%zu bytes).", how.kernel, where(*a).c_str(), a->bytes),

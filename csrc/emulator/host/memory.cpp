@@ -9,7 +9,7 @@
 
 #include <cstring>
 
-#include "state.h"
+#include "checked.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -45,12 +45,12 @@ void Memory::reserve() {
     for (int k = 0; k < 3; k++) next_[k] = base_ + k * third, limit_[k] = next_[k] + third;
 }
 
-cudaError_t Memory::allocate(Space space, void** p, size_t bytes, const char* function, Place place) {
+cudaError_t Memory::allocate(MemoryKind space, void** p, size_t bytes, const char* function, Place place) {
     *p = nullptr;
     if (!base_) reserve();
     if (bytes == 0) return cudaSuccess;
     const int k = static_cast<int>(space);
-    const size_t step = space == Space::device ? ALIGNMENT : page();  // pages of one owner can be closed alone
+    const size_t step = space == MemoryKind::device ? ALIGNMENT : page();  // pages of one owner can be closed alone
     const uintptr_t start = next_[k];
     if (bytes > total() || used_ + bytes > total() || bytes + GUARD > limit_[k] - start)
         return failed(cudaErrorMemoryAllocation, "out-of-memory", place,
@@ -69,6 +69,7 @@ cudaError_t Memory::allocate(Space space, void** p, size_t bytes, const char* fu
     int number = 1;
     for (auto& entry : all_) number += entry.second.made.line == place.line && entry.second.made.file == place.file;
     all_[start] = {start, bytes, space, function, place, number, "", {}};
+    checked::allocated(all_[start], where(all_[start]));
     open_ = true;
     close();
     *p = reinterpret_cast<void*>(start);
@@ -104,6 +105,7 @@ void Memory::retire(Allocation& a, Place place) {
     a.freed = place;
     if (!a.freed.line) a.freed.line = 1;
     used_ -= a.bytes;
+    checked::freed(a, a.name.empty() ? where(a) : a.name);
     open();
     ASAN_POISON_MEMORY_REGION(reinterpret_cast<void*>(a.start), a.bytes);
     const uintptr_t first = up(a.start, page()), last = a.end() / page() * page();
@@ -129,7 +131,7 @@ void Memory::open() {
     open_ = true;
     if (!protects) return;
     for (Allocation* a : living())
-        if (a->space == Space::device) protect(*a, PROT_READ | PROT_WRITE);
+        if (a->space == MemoryKind::device) protect(*a, PROT_READ | PROT_WRITE);
 }
 
 void Memory::close() {
@@ -142,14 +144,14 @@ void Memory::close() {
 void Memory::close_managed() {
     if (!protects) return;
     for (Allocation* a : living())
-        if (a->space == Space::managed || a->reached_by_copy) protect(*a, PROT_NONE), managed_closed_ = true;
+        if (a->space == MemoryKind::managed || a->reached_by_copy) protect(*a, PROT_NONE), managed_closed_ = true;
 }
 
 void Memory::open_managed() {
     if (!managed_closed_) return;
     managed_closed_ = false;
     for (Allocation* a : living())
-        if (a->space != Space::device) protect(*a, PROT_READ | PROT_WRITE);
+        if (a->space != MemoryKind::device) protect(*a, PROT_READ | PROT_WRITE);
 }
 
 }  // namespace emulator

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "api.h"
-#include "state.h"
+#include "checked.h"
 #include "runtime/scheduler.h"
 
 namespace emulator {
@@ -38,7 +38,7 @@ DeviceVariable* Host::variable(const void* p) {
     return nullptr;
 }
 
-Variable::Variable(const char* name, const char* kind, const void* start, size_t bytes) {
+ProgramVariable::ProgramVariable(const char* name, const char* kind, const void* start, size_t bytes) {
     host().variables.push_back({name, kind, reinterpret_cast<uintptr_t>(start), bytes});
 }
 
@@ -70,7 +70,10 @@ void synchronized() {
 }
 
 void name_allocation(const void* p, const char* name) {
-    if (Allocation* a = host().memory.find(reinterpret_cast<uintptr_t>(p))) a->name = name;
+    Allocation* a = host().memory.find(reinterpret_cast<uintptr_t>(p));
+    if (!a) return;
+    a->name = name;
+    checked::allocated(*a, name);
 }
 
 static void at_end() {
@@ -86,15 +89,15 @@ static void at_end() {
 
 // ------------------------------------------------------------------ memory
 
-static const char* freeing(Space space) { return space == Space::pinned ? "cudaFreeHost" : "cudaFree"; }
+static const char* freeing(MemoryKind space) { return space == MemoryKind::pinned ? "cudaFreeHost" : "cudaFree"; }
 
-cudaError_t allocate(Space space, void** p, size_t bytes, const char* function, Place place) {
+cudaError_t allocate(MemoryKind space, void** p, size_t bytes, const char* function, Place place) {
     if (const cudaError_t error = sticky(function, place)) return error;
     if (!p) return failed(cudaErrorInvalidValue, "invalid-argument", place, text("%s got a null pointer instead of the address of a pointer.", function));
     return host().memory.allocate(space, p, bytes, function, place);
 }
 
-cudaError_t release(Space space, void* p, const char* function, Place place) {
+cudaError_t release(MemoryKind space, void* p, const char* function, Place place) {
     Host& h = host();
     if (const cudaError_t error = sticky(function, place)) return error;
     if (!p) return cudaSuccess;
@@ -112,7 +115,7 @@ cudaError_t release(Space space, void* p, const char* function, Place place) {
         return failed(cudaErrorInvalidValue, "invalid-free", place,
                       text("%s got an address %zu bytes inside %s, not its beginning.", function,
                            reinterpret_cast<uintptr_t>(p) - a->start, where(*a).c_str()), notes);
-    if ((a->space == Space::pinned) != (space == Space::pinned))
+    if ((a->space == MemoryKind::pinned) != (space == MemoryKind::pinned))
         return failed(cudaErrorInvalidValue, "invalid-free", place,
                       text("%s frees %s, which %s allocated: free it with %s.", function, where(*a).c_str(), a->function,
                            freeing(a->space)), notes);
@@ -130,7 +133,7 @@ static Side side(const void* p) {
     Host& h = host();
     const auto address = reinterpret_cast<uintptr_t>(p);
     Allocation* a = h.memory.holds(address) ? h.memory.nearest(address) : nullptr;
-    if (h.memory.holds(address)) return {true, a && a->space != Space::device, a, nullptr};
+    if (h.memory.holds(address)) return {true, a && a->space != MemoryKind::device, a, nullptr};
     if (DeviceVariable* v = h.variable(p)) return {v->address_taken || v->kind == "managed", v->kind == "managed", nullptr, v};
     return {false, true, nullptr, nullptr};
 }
@@ -196,12 +199,13 @@ cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* fr
     h.memory.open();
     for (size_t row = 0; row < rows; row++)
         std::memmove(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width);
+    for (size_t row = 0; row < rows; row++) checked::written(static_cast<char*>(to) + row * to_pitch, width);
     h.memory.close();
     if (waits) {
         synchronized();
         return cudaSuccess;
     }
-    if (Allocation* a = h.memory.find(reinterpret_cast<uintptr_t>(to)); a && a->space == Space::pinned) {
+    if (Allocation* a = h.memory.find(reinterpret_cast<uintptr_t>(to)); a && a->space == MemoryKind::pinned) {
         a->reached_by_copy = true;
         if (!h.pending.any) h.pending = {false, function, place};
     }
@@ -219,7 +223,10 @@ cudaError_t fill(const char* function, void* p, size_t pitch, int value, size_t 
                       text("%s got %s, but it fills memory of the device.", function, describe(p).c_str()));
     if (const cudaError_t error = check_extent(function, "fills", p, (rows - 1) * pitch + width, place)) return error;
     h.memory.open();
-    for (size_t row = 0; row < rows; row++) std::memset(static_cast<char*>(p) + row * pitch, value, width);
+    for (size_t row = 0; row < rows; row++) {
+        std::memset(static_cast<char*>(p) + row * pitch, value, width);
+        checked::written(static_cast<char*>(p) + row * pitch, width);
+    }
     h.memory.close();
     return cudaSuccess;
 }
@@ -253,6 +260,7 @@ cudaError_t copy_symbol(const char* function, const void* symbol, bool to_symbol
     h.memory.open();
     char* start = reinterpret_cast<char*>(v->start) + offset;
     std::memcpy(to_symbol ? start : other, to_symbol ? other : start, bytes);
+    if (!to_symbol) checked::written(other, bytes);
     h.memory.close();
     synchronized();
     return cudaSuccess;
@@ -468,13 +476,13 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* out, const void* p, 
     const auto* a = host().memory.find(reinterpret_cast<uintptr_t>(p));
     void* address = const_cast<void*>(p);
     if (!a) *out = {cudaMemoryTypeUnregistered, 0, nullptr, address};
-    else if (a->space == emulator::Space::device) *out = {cudaMemoryTypeDevice, 0, address, nullptr};
-    else *out = {a->space == emulator::Space::managed ? cudaMemoryTypeManaged : cudaMemoryTypeHost, 0, address, address};
+    else if (a->space == emulator::MemoryKind::device) *out = {cudaMemoryTypeDevice, 0, address, nullptr};
+    else *out = {a->space == emulator::MemoryKind::managed ? cudaMemoryTypeManaged : cudaMemoryTypeHost, 0, address, address};
     return cudaSuccess;
 }
 cudaError_t cudaMemPrefetchAsync(const void* p, size_t, int, cudaStream_t, const char* file_, int line_) {
     const auto* a = host().memory.find(reinterpret_cast<uintptr_t>(p));
-    if (!a || a->space != emulator::Space::managed)
+    if (!a || a->space != emulator::MemoryKind::managed)
         return failed(cudaErrorInvalidValue, "invalid-argument", MMB_HERE, text("cudaMemPrefetchAsync got %s, not managed memory.", emulator::describe(p).c_str()));
     return cudaSuccess;
 }
@@ -493,7 +501,7 @@ cudaError_t cudaHostUnregister(void* p, const char* file_, int line_) {
 }
 cudaError_t cudaHostGetDevicePointer(void** device, void* p, unsigned, const char* file_, int line_) {
     const auto* a = host().memory.find(reinterpret_cast<uintptr_t>(p));
-    if (!(a && a->space != emulator::Space::device) && !host().is_registered(reinterpret_cast<uintptr_t>(p)))
+    if (!(a && a->space != emulator::MemoryKind::device) && !host().is_registered(reinterpret_cast<uintptr_t>(p)))
         return failed(cudaErrorInvalidValue, "invalid-argument", MMB_HERE,
                       text("cudaHostGetDevicePointer got %s. Only memory of cudaHostAlloc or cudaHostRegister has an address on the device.", emulator::describe(p).c_str()));
     return *device = p, cudaSuccess;

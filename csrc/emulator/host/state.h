@@ -13,7 +13,7 @@ namespace emulator {
 struct Allocation {
     uintptr_t start;
     size_t bytes;
-    Space space;
+    MemoryKind space;
     const char* function;  // cudaMalloc, cudaHostAlloc ...
     Place made;
     int number = 1;    // of those made on this line
@@ -41,7 +41,7 @@ struct Pending {  // what the device may still be doing, as far as the program c
 // tell it from all other memory, and its pages can be closed to the host.
 class Memory {
    public:
-    cudaError_t allocate(Space space, void** p, size_t bytes, const char* function, Place place);
+    cudaError_t allocate(MemoryKind space, void** p, size_t bytes, const char* function, Place place);
     Allocation* find(uintptr_t address);     // the living one that holds this address
     Allocation* nearest(uintptr_t address);  // dead or alive, at or before it
     bool holds(uintptr_t address) const { return address >= base_ && address < base_ + size_; }

@@ -32,13 +32,13 @@ namespace emulator {
 #define MMB_HERE \
     ::emulator::Place { file_, line_ }
 
-enum class Space { device, managed, pinned };
+enum class MemoryKind { device, managed, pinned };
 
 // A __device__, __constant__ or __managed__ variable; prepare.py declares one behind each.
-struct Variable {
+struct ProgramVariable {
     template <class T>
-    Variable(const char* name, T& variable, const char* kind) : Variable(name, kind, &variable, sizeof(T)) {}
-    Variable(const char* name, const char* kind, const void* start, size_t bytes);
+    ProgramVariable(const char* name, T& variable, const char* kind) : ProgramVariable(name, kind, &variable, sizeof(T)) {}
+    ProgramVariable(const char* name, const char* kind, const void* start, size_t bytes);
 };
 
 // ------------------------------------------------------------------ launches
@@ -144,9 +144,9 @@ struct DynamicArray {
 
 // ------------------------------------------------------------------ what the API is made of
 
-cudaError_t allocate(Space space, void** p, size_t bytes, const char* function, Place place);
+cudaError_t allocate(MemoryKind space, void** p, size_t bytes, const char* function, Place place);
 void name_allocation(const void* p, const char* name);
-cudaError_t release(Space space, void* p, const char* function, Place place);
+cudaError_t release(MemoryKind space, void* p, const char* function, Place place);
 cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
                  size_t rows, cudaMemcpyKind kind, bool waits, Place place);
 cudaError_t fill(const char* function, void* p, size_t pitch, int value, size_t width, size_t rows, Place place);
@@ -176,40 +176,40 @@ cudaError_t cudaPeekAtLastError(void);
 
 template <class T>
 MMB_API cudaMalloc(T** p, size_t bytes, MMB_PLACE) {
-    return emulator::allocate(emulator::Space::device, (void**)p, bytes, "cudaMalloc", MMB_HERE);
+    return emulator::allocate(emulator::MemoryKind::device, (void**)p, bytes, "cudaMalloc", MMB_HERE);
 }
 template <class T>
 MMB_API cudaMallocAsync(T** p, size_t bytes, cudaStream_t, MMB_PLACE) {
-    return emulator::allocate(emulator::Space::device, (void**)p, bytes, "cudaMallocAsync", MMB_HERE);
+    return emulator::allocate(emulator::MemoryKind::device, (void**)p, bytes, "cudaMallocAsync", MMB_HERE);
 }
 template <class T>
 MMB_API cudaMallocManaged(T** p, size_t bytes, unsigned = cudaMemAttachGlobal, MMB_PLACE) {
-    return emulator::allocate(emulator::Space::managed, (void**)p, bytes, "cudaMallocManaged", MMB_HERE);
+    return emulator::allocate(emulator::MemoryKind::managed, (void**)p, bytes, "cudaMallocManaged", MMB_HERE);
 }
 template <class T>
 MMB_API cudaMallocHost(T** p, size_t bytes, unsigned = cudaHostAllocDefault, MMB_PLACE) {
-    return emulator::allocate(emulator::Space::pinned, (void**)p, bytes, "cudaMallocHost", MMB_HERE);
+    return emulator::allocate(emulator::MemoryKind::pinned, (void**)p, bytes, "cudaMallocHost", MMB_HERE);
 }
 template <class T>
 MMB_API cudaHostAlloc(T** p, size_t bytes, unsigned, MMB_PLACE) {
-    return emulator::allocate(emulator::Space::pinned, (void**)p, bytes, "cudaHostAlloc", MMB_HERE);
+    return emulator::allocate(emulator::MemoryKind::pinned, (void**)p, bytes, "cudaHostAlloc", MMB_HERE);
 }
 template <class T>
 MMB_API cudaMallocPitch(T** p, size_t* pitch, size_t width, size_t rows, MMB_PLACE) {
     *pitch = (width + 511) / 512 * 512;  // as GPUs do: every row begins at a multiple of 512 bytes
-    return emulator::allocate(emulator::Space::device, (void**)p, *pitch * rows, "cudaMallocPitch", MMB_HERE);
+    return emulator::allocate(emulator::MemoryKind::device, (void**)p, *pitch * rows, "cudaMallocPitch", MMB_HERE);
 }
 MMB_API cudaMalloc3D(cudaPitchedPtr* p, cudaExtent size, MMB_PLACE) {
     p->pitch = (size.width + 511) / 512 * 512, p->xsize = size.width, p->ysize = size.height;
-    return emulator::allocate(emulator::Space::device, &p->ptr, p->pitch * size.height * size.depth, "cudaMalloc3D",
+    return emulator::allocate(emulator::MemoryKind::device, &p->ptr, p->pitch * size.height * size.depth, "cudaMalloc3D",
                               MMB_HERE);
 }
-MMB_API cudaFree(void* p, MMB_PLACE) { return emulator::release(emulator::Space::device, p, "cudaFree", MMB_HERE); }
+MMB_API cudaFree(void* p, MMB_PLACE) { return emulator::release(emulator::MemoryKind::device, p, "cudaFree", MMB_HERE); }
 MMB_API cudaFreeAsync(void* p, cudaStream_t, MMB_PLACE) {
-    return emulator::release(emulator::Space::device, p, "cudaFreeAsync", MMB_HERE);
+    return emulator::release(emulator::MemoryKind::device, p, "cudaFreeAsync", MMB_HERE);
 }
 MMB_API cudaFreeHost(void* p, MMB_PLACE) {
-    return emulator::release(emulator::Space::pinned, p, "cudaFreeHost", MMB_HERE);
+    return emulator::release(emulator::MemoryKind::pinned, p, "cudaFreeHost", MMB_HERE);
 }
 
 MMB_API cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, MMB_PLACE) {

@@ -74,7 +74,7 @@ inline int run(const char* plan) {
             words >> name >> array.bytes >> std::ws;
             std::getline(words, in, '\t');
             std::getline(words, array.out);
-            if (allocate(Space::device, &array.device, array.bytes, "cudaMalloc", {})) return wrong("no memory for " + name);
+            if (allocate(MemoryKind::device, &array.device, array.bytes, "cudaMalloc", {})) return wrong("no memory for " + name);
             name_allocation(array.device, name.c_str());
             if (in != "-") cudaMemcpy(array.device, contents(in, array.bytes).data(), array.bytes, cudaMemcpyHostToDevice);
             arrays.push_back(array);

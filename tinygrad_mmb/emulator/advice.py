@@ -1,0 +1,205 @@
+"""Why each kind of mistake is one, and how it is mended. Kinds are those of the findings' JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Advice:
+    title: str
+    why: str = ""
+    mend: str = ""
+    is_note: bool = False  # worth saying, but no mistake
+
+
+ADVICE = {
+    # ---- in kernels
+    "race": Advice(
+        "Data race",
+        "Two threads use the same place, at least one of them writes, and nothing says who comes "
+        "first. On a GPU the result changes from run to run.",
+        "Put __syncthreads() between the two accesses (all threads of the block must reach it), "
+        "let each thread have a place of its own, or use atomicAdd and the like. Threads of "
+        "different blocks can be ordered by atomics or by two launches only.",
+    ),
+    "out-of-bounds": Advice(
+        "Access out of bounds",
+        "The address is in no array. A GPU may end the kernel with cudaErrorIllegalAddress, or read "
+        "and write a neighbour's memory without a word.",
+        "Guard the access with if (i < n), and compare the array's size with the largest index: "
+        "gridDim.x * blockDim.x threads run, which is often more than n.",
+    ),
+    "misaligned": Advice(
+        "Misaligned access",
+        "Values of 8 and 16 bytes (double, float2, float4) must lie at multiples of their size. A "
+        "GPU ends the kernel with cudaErrorMisalignedAddress.",
+        "Let the index be a multiple of the vector's length, and begin rows at such multiples.",
+    ),
+    "uninitialised": Advice(
+        "Memory read before anything was written to it",
+        "What it holds is left over from other programs and kernels: often 0 in a small test, and "
+        "something else on the day it matters.",
+        "Write it first: __syncthreads() after the store for shared memory, cudaMemset or "
+        "cudaMemcpy for memory of cudaMalloc.",
+    ),
+    "barrier-divergence": Advice(
+        "Not all threads reach the same __syncthreads()",
+        "A barrier counts threads. If some return before it, or wait at another one, the rest wait "
+        "for ever or go on too early.",
+        "Move __syncthreads() out of the if, and do not return before it: let threads without work "
+        "skip the work only.",
+    ),
+    "deadlock": Advice(
+        "Deadlock: every thread waits, and nobody can go on",
+        "Each of the remaining threads waits for one that never comes.",
+        "Look at who waits where: every barrier, and every lane in the mask of a warp function, "
+        "must be reached by all that are named.",
+    ),
+    "read-only": Advice(
+        "Write to constant memory",
+        "The device cannot write memory that was declared __constant__ or handed over as const.",
+        "Write it from the host with cudaMemcpyToSymbol, or declare it __device__.",
+    ),
+    "illegal-address": Advice(
+        "Illegal address in a kernel",
+        "The kernel follows a pointer that leads nowhere on the device. A GPU ends the kernel with "
+        "cudaErrorIllegalAddress, and every later call fails.",
+        "Hand over pointers of cudaMalloc or cudaMallocManaged, and check the index. mmb cuda "
+        "check names the array.",
+    ),
+    "assert": Advice(
+        "A device-side assert failed",
+        "The condition in assert(...) was false in a thread of the kernel.",
+        "The thread and block say with which index to follow the computation by hand.",
+    ),
+    "write-past-end": Advice(
+        "A kernel wrote past the end of an array",
+        "On a GPU that overwrites whatever lies behind it.",
+        "mmb cuda check says in which line. Guard the access with if (i < n).",
+    ),
+    # ---- launches
+    "invalid-launch": Advice(
+        "The kernel was not launched",
+        "CUDA refuses the launch, the kernel does not run at all, and the program goes on: only "
+        "cudaGetLastError() tells.",
+        "A block has at most 1024 threads (x times y times z) and 48 KiB of shared memory, up to "
+        "227 KiB after cudaFuncSetAttribute; a grid has at least one block. Check "
+        "cudaGetLastError() behind every launch.",
+    ),
+    "host-pointer": Advice(
+        "A kernel gets a pointer to memory of the host",
+        "The device has memory of its own. A pointer of malloc, new or std::vector means nothing "
+        "there.",
+        "Allocate with cudaMalloc, copy with cudaMemcpy(..., cudaMemcpyHostToDevice), and hand over "
+        "the pointer that cudaMalloc gave; or allocate with cudaMallocManaged.",
+    ),
+    "symbol-as-pointer": Advice(
+        "A __device__ or __constant__ variable used as a pointer on the host",
+        "The host's copy of the name has an address of its own, which is not the one on the device.",
+        "Use the variable by its name in the kernel; copy with cudaMemcpyToSymbol and "
+        "cudaMemcpyFromSymbol; or ask cudaGetSymbolAddress for the address.",
+    ),
+    "invalid-symbol": Advice(
+        "Not a variable of the device",
+        "cudaMemcpyToSymbol and its like take the variable itself.",
+        "Pass the name of a __device__ or __constant__ variable, not a pointer and no string.",
+    ),
+    # ---- the host
+    "host-access": Advice(
+        "The host dereferences a device pointer",
+        "Memory of cudaMalloc lies on the GPU. The CPU cannot reach it: the program ends with a "
+        "segmentation fault.",
+        "Copy to an array of the host first: cudaMemcpy(host, device, bytes, "
+        "cudaMemcpyDeviceToHost); or allocate with cudaMallocManaged.",
+    ),
+    "host-access-before-sync": Advice(
+        "The host uses managed memory while a kernel may still be running",
+        "A launch returns at once. Without waiting the host sees values from before the kernel, or "
+        "half of them; some systems end the program.",
+        "Call cudaDeviceSynchronize() between the launch and the first use of the result.",
+    ),
+    "host-access-before-copy-ends": Advice(
+        "The host uses memory that an asynchronous copy may still be writing",
+        "cudaMemcpyAsync returns before the copy is done.",
+        "Call cudaStreamSynchronize(stream) or cudaDeviceSynchronize() first.",
+    ),
+    "wrong-direction": Advice(
+        "A copy in the wrong direction",
+        "The last argument says where destination and source lie, and that is not where they lie. "
+        "Nothing is copied.",
+        "The destination comes first: cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice) and "
+        "cudaMemcpy(host, device, bytes, cudaMemcpyDeviceToHost).",
+    ),
+    "copy-past-allocation": Advice(
+        "A copy goes past the end of the memory",
+        "It asks for more bytes than were allocated. Nothing is copied.",
+        "Sizes are bytes: n * sizeof(float), the same in cudaMalloc and in cudaMemcpy.",
+    ),
+    "use-after-free": Advice(
+        "Memory is used after it was freed",
+        "What lies there may already belong to somebody else.",
+        "Move cudaFree behind the last use.",
+    ),
+    "double-free": Advice(
+        "Memory is freed twice", "The second call fails.", "Free each allocation once."
+    ),
+    "invalid-free": Advice(
+        "The wrong memory is freed",
+        "Each kind of memory has its own function, and wants the pointer it gave.",
+        "cudaMalloc and cudaMallocManaged: cudaFree. cudaMallocHost and cudaHostAlloc: "
+        "cudaFreeHost. malloc: free. new: delete.",
+    ),
+    "leak": Advice(
+        "Memory is never freed",
+        "A GPU gives it back at the end of the program, but a function that leaks fills the GPU "
+        "when it is called often.",
+        "Call cudaFree (cudaFreeHost for memory of the host) when it is no longer needed.",
+    ),
+    "never-synchronized": Advice(
+        "The program ends before its kernel",
+        "A launch returns at once, and the end of main ends the kernel too.",
+        "Call cudaDeviceSynchronize() before main returns, and look at what it returns.",
+    ),
+    "event-not-finished": Advice(
+        "Time taken from an event that nobody waited for",
+        "cudaEventRecord only puts the event into the stream.",
+        "Call cudaEventSynchronize(stop) before cudaEventElapsedTime.",
+    ),
+    "out-of-memory": Advice(
+        "Not enough memory",
+        "The allocation failed, and the pointer is null.",
+        "Ask for less, and check what cudaMalloc returns. Sizes are bytes, and negative ones become "
+        "huge.",
+    ),
+    "invalid-argument": Advice("A call got an argument it cannot use"),
+    "invalid-handle": Advice(
+        "A stream or event that does not exist",
+        "It was never created, or has been destroyed.",
+        "Create it with cudaStreamCreate or cudaEventCreate, and destroy it after its last use.",
+    ),
+    "invalid-device": Advice(
+        "There is no such device", "The emulator has one device, number 0.", "Use device 0."
+    ),
+    "not-emulated": Advice(
+        "The emulator cannot do this",
+        "It runs one block after the other on the CPU.",
+        "Run this program on a GPU, or write that part without it.",
+    ),
+    "undefined": Advice(
+        "Undefined behaviour (UBSan)",
+        "The C++ standard gives this no meaning; compilers assume that it does not happen.",
+        "The text names the operation: an index outside its array, an overflow, a wrong alignment.",
+    ),
+    "address": Advice(
+        "Memory error (AddressSanitizer)",
+        "The address belongs to no array, or to one that is gone.",
+        "Compare the index with the array's size.",
+    ),
+    "program-failed": Advice(
+        "The program itself reports failure",
+        "It ended with an exit code other than 0.",
+        "Read what it printed; perhaps its own check of the result failed.",
+    ),
+    "emulated-time": Advice("A time of the emulator, not of a GPU", is_note=True),
+}

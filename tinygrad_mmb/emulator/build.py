@@ -1,0 +1,208 @@
+"""A CUDA program as an executable for this machine, kept in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tinygrad_mmb.emulator import errors
+from tinygrad_mmb.emulator.prepare import Kernel, Prepared, prepare
+from tinygrad_mmb.emulator.refusals import refusals
+from tinygrad_mmb.kernels.launch import compile
+
+# A debugger wants every variable where the source has it.
+DEBUG = ["-O0", "-g3", "-fno-omit-frame-pointer", "-ffp-contract=off"]
+ENDINGS = {".cu", ".cuh", ".h", ".hpp", ".cpp", ".cc", ".inl"}
+
+
+class CannotBuild(Exception):
+    """The program is not one the emulator can run; the text says why, at the student's lines."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the student may ask of the compiler."""
+
+    mode: str = "fast"  # fast, check, sanitize, debug
+    defines: tuple[str, ...] = ()
+    folders: tuple[Path, ...] = ()  # for #include
+    instances: tuple[str, ...] = ()  # of template kernels: "scale<float>"
+
+
+@dataclass
+class Program:
+    """A built program, and its sources as they were."""
+
+    source: Path
+    executable: Path
+    files: dict[Path, Prepared] = field(default_factory=dict)
+
+    @property
+    def main(self) -> Prepared:
+        return self.files[self.source]
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        return [k for file in self.files.values() for k in file.kernels if k.is_defined]
+
+    def text(self, file: str) -> str | None:
+        """The source of a file that a finding names."""
+        path = self.path(file)
+        return self.files[path].source if path else None
+
+    def path(self, file: str) -> Path | None:
+        """The student's file meant by a name in debug information."""
+        for path in self.files:
+            if str(path) == file or path.name == Path(file).name:
+                return path
+        return None
+
+
+def read(path: Path) -> str:
+    """A source file as text. Raises: CannotBuild."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CannotBuild(f"{path}: {error.strerror or error}") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")  # in comments, most likely
+
+
+def prepared_files(source: Path, folders: tuple[Path, ...]) -> dict[Path, Prepared]:
+    """The source and every file it includes that is the student's own.
+
+    Raises: CannotBuild for what the emulator does not have.
+    """
+    found: dict[Path, Prepared] = {}
+    waiting = [source.resolve()]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found[path] = made = prepare(read(path))
+        if problems := refusals(path, made):
+            raise CannotBuild("\n".join(problems))
+        waiting += [
+            p for _, name in made.includes if (p := included(name, path, folders)) is not None
+        ]
+    return found
+
+
+def included(name: str, by: Path, folders: tuple[Path, ...]) -> Path | None:
+    """The student's file that an #include means; None for headers of the system or of CUDA."""
+    text = name[1:-1]
+    places = [by.parent, *folders] if name.startswith('"') else list(folders)
+    for folder in places:
+        path = folder / text
+        if path.is_file() and path.suffix in ENDINGS:
+            return path.resolve()
+    return None
+
+
+def build(source: Path, options: Options) -> Program:
+    """Compile and link, unless nothing has changed since the last time.
+
+    Raises: CannotBuild, with the compiler's errors at the student's lines; RuntimeError where the
+    emulator cannot run.
+    """
+    compiler = compile.compiler()
+    files = prepared_files(source, options.folders)
+    source = source.resolve()
+    if not files[source].has_main:
+        add_launcher(files[source], options.instances)
+    flags = DEBUG if options.mode == "debug" else compile.flags_of(options.mode)
+    defines = [f"-D{d}" for d in options.defines]
+    runtime = runtime_objects(flags)
+    root = compile.sources()
+    command = [compiler, "-std=c++17", *flags, *defines, "-fdiagnostics-color=never"]
+    command += ["-fno-diagnostics-show-caret", "-fno-strict-aliasing", "-w"]
+    command += [f"-fmacro-prefix-map={source.parent}/=", "-include", "emulator/host.h"]
+    for folder in ("emulator/include", "emulator", "cuda"):
+        command += ["-isystem", str(root / folder)]
+    if uses_own_headers(files):
+        command += ["-I", str(root / "cuda")]
+    else:
+        command += ["-D__CUDACC__=1", "-D__NVCC__=1", "-D__CUDACC_VER_MAJOR__=12"]
+    digest = hashlib.sha256(repr((command, source, [str(p) for p in runtime])).encode())
+    for path, made in sorted(files.items()):
+        digest.update(f"{path}\n{made.text}".encode())
+    folder = compile.cache_folder() / "programs" / f"{source.stem}-{digest.hexdigest()[:16]}"
+    program = Program(source, folder / source.stem, files)
+    if not program.executable.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        compile_program(program, command, options, runtime, flags)
+    return program
+
+
+def add_launcher(made: Prepared, instances: tuple[str, ...]) -> None:
+    """List the kernels of a file without main, so that launcher.cpp finds them by name."""
+    names = [k.name for k in made.kernels if k.is_defined and k.template is None]
+    names = [n for n in names if names.count(n) == 1]  # an overload has no name of its own
+    lines = [f'MMB_LIST("{name}", {name})' for name in [*names, *instances]]
+    made.text += "\n#include <emulator/launcher.h>\n" + "\n".join(lines) + "\n"
+
+
+def uses_own_headers(files: dict[Path, Prepared]) -> bool:
+    """Whether it is a kernel of tinygrad_mmb: they tell nvcc from g++ by __CUDACC__."""
+    own = {"platform.cuh", "reduce.cuh", "storage.cuh", "ptx.cuh", "hopper.cuh"}
+    return any(name[1:-1] in own for made in files.values() for _, name in made.includes)
+
+
+def runtime_objects(flags: list[str]) -> list[Path]:
+    """The emulator itself, compiled once per mode."""
+    root = compile.sources() / "emulator"
+    paths = [*sorted(root.glob("runtime/*.cpp")), *sorted(root.glob("host/*.cpp"))]
+    calm = compile.without_instrumentation(flags)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda path: compile.compiled(path, calm, "o"), paths))
+
+
+def compile_program(
+    program: Program, command: list[str], options: Options, runtime: list[Path], flags: list[str]
+) -> None:
+    """Write the prepared sources beside each other, compile them, and link."""
+    folder = program.executable.parent
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        place = Path(temporary)
+        main = write_sources(program, options.folders, place)
+        object_ = place / "program.o"
+        quotes = [f"-iquote{p}" for p in {path.parent for path in program.files}]
+        searched = [f"-I{p}" for p in options.folders]
+        done = subprocess.run(
+            [*command, *quotes, *searched, "-x", "c++", "-c", str(main), "-o", str(object_)],
+            capture_output=True, text=True, errors="replace",
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )  # fmt: skip
+        if done.returncode:
+            raise CannotBuild(errors.retold(done.stderr, program))
+        linked = [f for f in flags if f.startswith("-fsanitize=address")]
+        made = place / "made"
+        parts = [str(object_), *map(str, runtime)]
+        done = subprocess.run(
+            [command[0], *linked, *parts, "-ldl", "-lpthread", "-o", str(made)],
+            capture_output=True, text=True, errors="replace",
+        )  # fmt: skip
+        if done.returncode:
+            raise CannotBuild(errors.retold_linking(done.stderr))
+        os.replace(made, program.executable)
+
+
+def write_sources(program: Program, folders: tuple[Path, ...], place: Path) -> Path:
+    """The prepared texts, each including the others by their new paths. Gives the main one."""
+    names = {path: place / f"{i}-{path.name}" for i, path in enumerate(program.files)}
+    for path, made in program.files.items():
+        lines = made.text.split("\n")
+        for number, name in made.includes:
+            target = included(name, path, folders)
+            if target in names:
+                lines[number - 1] = lines[number - 1].replace(name, f'"{names[target]}"')
+        text = f'#line 1 "{path}"\n' + "\n".join(lines)
+        names[path].write_text(text, encoding="utf-8")
+    return names[program.source]

@@ -1,0 +1,475 @@
+"""From CUDA C++ as nvcc takes it to C++17 with the same lines.
+
+Four things of CUDA are no C++, and only they are rewritten:
+
+    add<256><<<grid, block>>>(x, n)      ->  ::emulator::launch("add<256>", ...).on(grid, block)(x, n)
+    extern __shared__ float tile[];      ->  float (&tile)[] = ::emulator::dynamic_array<float[]>();
+    static __shared__ float tile[32];    ->  __shared__ float tile[32];   (the macro says static)
+    __constant__ float c[9];             ->  the same, then ::emulator::ProgramVariable ...("c", c);
+
+All else (threadIdx, __syncthreads, cudaMalloc) is macros, functions and types of the emulator's own
+cuda_runtime.h. Text is put in and taken out within a line, so every line keeps its number.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass, field
+
+from tinygrad_mmb.emulator.tokens import Token, is_code, line_of, tokens
+
+OPEN = {"(": ")", "[": "]", "{": "}"}
+CLOSE = {v: k for k, v in OPEN.items()}
+ANGLES = {"<": 1, "<<": 2, ">": -1, ">>": -2, ">>>": -3}
+VARIABLE_SPACES = ("__constant__", "__device__", "__managed__")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    type: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A __global__ function of the source."""
+
+    name: str
+    line: int
+    template: str | None  # "typename T, int N", or None
+    parameters: tuple[Parameter, ...]
+    has_defaults: bool = False
+    is_defined: bool = True
+
+    def __str__(self) -> str:
+        inside = ", ".join(f"{p.type} {p.name}".strip() for p in self.parameters)
+        return f"{f'template <{self.template}> ' if self.template else ''}{self.name}({inside})"
+
+
+@dataclass
+class Prepared:
+    """A source ready for the C++ compiler."""
+
+    text: str
+    kernels: list[Kernel]
+    has_main: bool
+    includes: list[tuple[int, str]]  # line, "name.h" or <name.h>
+    assembly: list[int]  # lines with inline PTX
+    edits: list[tuple[int, int, str]] = field(default_factory=list)
+    source: str = ""
+
+    def column(self, line: int, column: int) -> int:
+        """Where column `column` of a line of the prepared text stands in the source's line."""
+        lines = self.source.split("\n")
+        if not 1 <= line <= len(lines):
+            return column
+        start = sum(len(text) + 1 for text in lines[: line - 1])
+        shift = 0
+        for begin, end, put in self.edits:
+            if start <= begin < start + len(lines[line - 1]) + 1:
+                place = begin - start + shift + 1
+                if column < place:
+                    break
+                if column < place + len(put):
+                    return begin - start + 1
+                shift += len(put) - (end - begin)
+        return max(1, min(column - shift, len(lines[line - 1]) + 1))
+
+
+def prepare(source: str) -> Prepared:
+    """Rewrite one source file. Raises nothing: what is no CUDA is left for the compiler to name."""
+    return _Pass(source).result()
+
+
+class _Pass:
+    """One walk over the code of a file; `code` leaves blanks and comments out."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.code: list[Token] = [t for t in tokens(source) if is_code(t)]
+        self.edits: list[tuple[int, int, str]] = []
+        self.partner = self._pairs()
+        self.in_function = self._scopes()
+
+    def result(self) -> Prepared:
+        kernels = [k for i in self._at("__global__") if (k := self._kernel(i))]
+        for i in self._at("<<<"):
+            self._launch(i, kernels)
+        for i in self._at("__shared__"):
+            self._shared(i)
+        for i in self._at("__noinline__"):  # as a macro it would break <memory>
+            if self._text(i - 1) != "(":
+                self.edits.append((self.code[i].start, self.end(i), "__attribute__((noinline))"))
+        done = -1
+        for i in sorted(j for space in VARIABLE_SPACES for j in self._at(space)):
+            if i > done:
+                done = self._variable(i)
+        self.edits.sort()
+        return Prepared(
+            _edited(self.source, self.edits), kernels, self._has_main(), self._includes(),
+            self._assembly(), self.edits, self.source,
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ finding one's way
+
+    def _at(self, text: str) -> list[int]:
+        return [i for i, t in enumerate(self.code) if t.text == text]
+
+    def _text(self, i: int) -> str:
+        return self.code[i].text if 0 <= i < len(self.code) else ""
+
+    def _slice(self, first: int, last: int) -> str:
+        """The source from token `first` to token `last`, both included."""
+        if last < first:
+            return ""
+        return self.source[self.code[first].start : self.end(last)]
+
+    def end(self, i: int) -> int:
+        return self.code[i].start + len(self.code[i].text)
+
+    def _line(self, i: int) -> int:
+        return line_of(self.source, self.code[i].start)
+
+    def _pairs(self) -> dict[int, int]:
+        """Every bracket's partner, both ways. Those in a directive pair among themselves."""
+        partner: dict[int, int] = {}
+        stacks: tuple[list[int], list[int]] = ([], [])
+        for i, token in enumerate(self.code):
+            if not token.directive:
+                stacks[True].clear()
+            stack = stacks[token.directive]
+            if token.text in OPEN:
+                stack.append(i)
+            elif token.text in CLOSE:
+                while stack and self._text(stack[-1]) != CLOSE[token.text]:
+                    stack.pop()  # an #if may open twice what is closed once
+                if stack:
+                    partner[i] = stack.pop()
+                    partner[partner[i]] = i
+        return partner
+
+    def _scopes(self) -> list[bool]:
+        """For each token whether it stands in a function or a class, not directly in a namespace."""
+        inside, depth = [], 0
+        plain: set[int] = set()  # braces of namespaces and of extern "C"
+        for i, token in enumerate(self.code):
+            if token.text == "{" and not token.directive:
+                begin = self._statement(i)
+                head = [self._text(j) for j in range(begin, i)]
+                if head[:1] == ["namespace"] or head[:2] == ["inline", "namespace"] or (
+                    head == ["extern", '"C"']
+                ):  # fmt: skip
+                    plain.add(i)
+                else:
+                    depth += 1
+            inside.append(depth > 0)
+            if token.text == "}" and not token.directive and i in self.partner:
+                depth -= self.partner[i] not in plain
+        return inside
+
+    def _statement(self, i: int) -> int:
+        """The first token of the statement or declaration that token i is in."""
+        directive = self.code[i].directive
+        j = i
+        while j > 0:
+            before = self.code[j - 1]
+            if before.directive != directive or before.text in (";", "{", "}"):
+                break
+            if before.text == ")" and directive:
+                break  # #define NAME(a, b) here
+            j -= 1
+        return j
+
+    def _next(self, i: int, stop: str) -> int | None:
+        """The first `stop` from token i on that is in no brackets, within the same directive."""
+        directive = self.code[i].directive if i < len(self.code) else False
+        while i < len(self.code) and self.code[i].directive == directive:
+            if self._text(i) == stop:
+                return i
+            if self._text(i) in OPEN:
+                i = self.partner.get(i, len(self.code))
+            elif self._text(i) in CLOSE:
+                return None
+            i += 1
+        return None
+
+    def _angles_back(self, i: int) -> int | None:
+        """The < that the > at token i closes."""
+        depth = 0
+        while i >= 0:
+            text = self._text(i)
+            if text in (")", "]", "}"):
+                i = self.partner.get(i, -1)
+            elif text in ANGLES:
+                depth -= ANGLES[text]
+                if depth <= 0:
+                    return i
+            elif text in (";", "{"):
+                return None
+            i -= 1
+        return None
+
+    # ------------------------------------------------------------------ kernel<<<...>>>(...)
+
+    def _launch(self, i: int, kernels: list[Kernel]) -> None:
+        if self._text(i - 1) == "operator":
+            return
+        first = self._expression(i - 1)
+        last = self._next(i + 1, ">>>")
+        if first is None or last is None or self._text(last + 1) != "(":
+            return
+        text = " ".join(self._slice(first, i - 1).split())
+        name = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        if self.code[i].directive and text in self._macro_parameters(i):
+            name = f"#{text}"
+        begin, end = self.code[first].start, self.end(i - 1)
+        if self._is_plain(text, kernels):  # known by its signature: arguments convert as in a call
+            self.edits.append((begin, begin, f"::emulator::launch({name}, "))
+            self.edits.append((end, end, ")"))
+        else:  # a template, an overload, default arguments: the call itself finds out
+            self.edits.append((begin, begin, f"::emulator::launch({name}, [=](auto... mmb_a) {{ "))
+            self.edits.append((end, end, "(mmb_a...); })"))
+            self._null_pointers(last + 1)
+        for token, put in ((self.code[i], ".on("), (self.code[last], ")")):
+            self.edits.append((token.start, token.start + 3, put))
+
+    def _expression(self, i: int) -> int | None:
+        """The first token of the expression that ends at token i and names a kernel."""
+        while i >= 0:
+            text = self._text(i)
+            if text in (")", "]"):
+                if i not in self.partner:
+                    return None
+                i = self.partner[i]
+                if self.code[i - 1].kind != "name" and self._text(i - 1) not in (")", "]"):
+                    return i
+                i -= 1
+            elif text in (">", ">>", ">>>"):
+                opening = self._angles_back(i)
+                if opening is None:
+                    return None
+                i = opening - 1
+            elif self.code[i].kind == "name":
+                before = self._text(i - 1)
+                if before == "template":
+                    i -= 1
+                    before = self._text(i - 1)
+                if before not in ("::", ".", "->"):
+                    return i
+                if before == "::" and not self._continues(i - 2):
+                    return i - 1
+                i -= 2
+            else:
+                return None
+        return None
+
+    def _continues(self, i: int) -> bool:
+        """Whether `name::` or `name<...>::` ends at token i."""
+        return self._text(i) == ">" or (
+            self.code[i].kind == "name" and self._text(i) not in ("return", "else", "do")
+        )
+
+    def _is_plain(self, name: str, kernels: list[Kernel]) -> bool:
+        found = [k for k in kernels if k.name == name]
+        types = {tuple(p.type for p in k.parameters) for k in found}
+        return len(types) == 1 and all(k.template is None and not k.has_defaults for k in found)
+
+    def _macro_parameters(self, i: int) -> list[str]:
+        """The parameters of the macro whose definition token i is in."""
+        begin = i
+        while begin > 0 and self.code[begin - 1].directive and self._text(begin) != "#":
+            begin -= 1
+        if self._text(begin + 1) != "define" or self._text(begin + 3) != "(":
+            return []
+        if self.end(begin + 2) != self.code[begin + 3].start:
+            return []
+        return [self._text(j) for j in range(begin + 4, self.partner.get(begin + 3, begin))]
+
+    def _null_pointers(self, opening: int) -> None:
+        """NULL is an int to a template: say nullptr, which converts to any pointer."""
+        closing = self.partner.get(opening)
+        for j in range(opening + 1, closing or opening):
+            if self._text(j) == "NULL" and self._text(j - 1) in "(," and self._text(j + 1) in "),":
+                self.edits.append((self.code[j].start, self.end(j), "nullptr"))
+
+    # ------------------------------------------------------------------ variables
+
+    def _shared(self, i: int) -> None:
+        """extern __shared__ becomes a reference; a second `static` beside the macro's goes."""
+        begin, stop = self._statement(i), self._next(i, ";")
+        if stop is None:
+            return
+        words = [j for j in range(begin, stop) if self._text(j) in ("extern", "static")]
+        words = [j for j in words if all(self._text(k) not in "([{=" for k in range(begin, j))]
+        if any(self._text(j) == "extern" for j in words):
+            self._dynamic_shared(next(j for j in words if self._text(j) == "extern"), stop)
+            return
+        for j in words:
+            self.edits.append((self.code[j].start, self.end(j), ""))
+
+    def _dynamic_shared(self, begin: int, stop: int) -> None:
+        kept: list[int] = []
+        j = begin
+        while j < stop:
+            text = self._text(j)
+            if text in ("__align__", "alignas", "__attribute__") and j + 1 in self.partner:
+                j = self.partner[j + 1]
+            elif text not in ("extern", "__shared__", "static"):
+                kept.append(j)
+            j += 1
+        opening = next((k for k, j in enumerate(kept) if self._text(j) == "["), None)
+        if not opening:
+            return
+        type_ = " ".join(self._text(j) for j in kept[: opening - 1])
+        name = self._text(kept[opening - 1])
+        sizes = "".join(self._text(j) for j in kept[opening:])
+        if "," in sizes or not type_:
+            return
+        array = f"{type_}{sizes}"
+        if self.in_function[begin] or self.code[begin].directive:
+            put = f"{type_} (&{name}){sizes} = ::emulator::dynamic_array<{array}>()"
+        else:
+            put = f"static const ::emulator::DynamicArray<{array}> {name}"
+        first, last = self.code[begin].start, self.code[stop].start
+        lines = self.source.count("\n", first, last)
+        put += ("\\\n" if self.code[begin].directive else "\n") * lines
+        self.edits.append((first, last, put))
+
+    def _variable(self, i: int) -> int:
+        """Make a variable of the device known to the runtime. Gives the last token looked at."""
+        begin, stop = self._statement(i), self._next(i, ";")
+        if stop is None or self.in_function[i] or self.code[i].directive:
+            return i
+        j, name, spaces = begin, None, set()
+        while j < stop:
+            text = self._text(j)
+            if text in ("__align__", "alignas", "__attribute__") and j + 1 in self.partner:
+                j = self.partner[j + 1]
+            elif text in ("(", "template", "extern", "operator", "using", "typedef"):
+                return i  # a function, or not a definition
+            elif text in ("[", "=", "{", ";", ","):
+                break
+            elif text in VARIABLE_SPACES:
+                spaces.add(text)
+            elif self.code[j].kind == "name":
+                name = text
+            j += 1
+        statics = [k for k in range(begin, j) if self._text(k) == "static"]
+        if "__constant__" in spaces:
+            self.edits += [(self.code[k].start, self.end(k), "") for k in statics]
+        if name is not None:
+            constant, managed = "__constant__" in spaces, "__managed__" in spaces
+            kind = "constant" if constant else "managed" if managed else "device"
+            put = f' static ::emulator::ProgramVariable mmb_variable_{name}("{name}", {name}, "{kind}");'
+            self.edits.append((self.end(stop), self.end(stop), put))
+        return stop
+
+    # ------------------------------------------------------------------ what is in the file
+
+    def _kernel(self, i: int) -> Kernel | None:
+        begin = self._statement(i)
+        opening = self._next(i, "(")
+        while opening is not None and self._text(opening - 1) in (
+            "__launch_bounds__", "__attribute__", "__align__",
+        ):  # fmt: skip
+            opening = self._next(self.partner.get(opening, opening) + 1, "(")
+        if opening is None or opening not in self.partner or self.code[i].directive:
+            return None
+        name, template = self._text(opening - 1), None
+        if self._text(begin) == "template" and self._text(begin + 1) == "<":
+            end = max(j for j in range(begin, i) if self._text(j) in (">", ">>", ">>>"))
+            template = self._slice(begin + 2, end - 1)
+        parameters, defaults = self._parameters(opening)
+        after = self._text(self.partner[opening] + 1)
+        return Kernel(name, self._line(i), template, parameters, defaults, after == "{")
+
+    def _parameters(self, opening: int) -> tuple[tuple[Parameter, ...], bool]:
+        found, defaults, angle = [], False, 0
+        first = j = opening + 1
+        closing = self.partner[opening]
+        while j <= closing:
+            text = self._text(j)
+            if text in OPEN:
+                j = self.partner.get(j, closing)
+            elif text in ANGLES:
+                angle += ANGLES[text]
+            elif (text == "," and angle <= 0) or j == closing:
+                words = list(range(first, j))
+                if equals := [k for k in words if self._text(k) == "="]:
+                    words, defaults = words[: words.index(equals[0])], True
+                if words and [self._text(k) for k in words] != ["void"]:
+                    found.append(self._parameter(words))
+                first = j + 1
+            j += 1
+        return tuple(found), defaults
+
+    def _parameter(self, words: list[int]) -> Parameter:
+        named = len(words) > 1 and self.code[words[-1]].kind == "name"
+        name = self._text(words[-1]) if named else ""
+        suffix = ""
+        if self._text(words[-1]) == "]":  # float x[] is float* x
+            bracket = next(k for k in words if self._text(k) == "[")
+            name, words, suffix = self._text(bracket - 1), words[: words.index(bracket) - 1], "*"
+        elif named:
+            words = words[:-1]
+        text = self._slice(words[0], words[-1]) + suffix
+        for qualifier in ("__restrict__", "__restrict", "__grid_constant__"):
+            text = text.replace(qualifier, "")
+        return Parameter(" ".join(text.split()).replace(" *", "*"), name)
+
+    def _has_main(self) -> bool:
+        return any(
+            (self._text(i + 1) == "(" and not self.in_function[i] and self._text(i - 1) == "int")
+            or (self._text(i + 1) == "(" and self._text(i - 1) in ("void", "auto"))
+            for i in self._at("main")
+            if not self.code[i].directive
+        )
+
+    def _includes(self) -> list[tuple[int, str]]:
+        return [
+            (self._line(i), self._text(i + 1))
+            for i in self._at("include")
+            if self.code[i].directive and self._text(i - 1) == "#"
+        ]
+
+    def _assembly(self) -> list[int]:
+        found = []
+        for word in ("asm", "__asm__", "__asm"):
+            for i in self._at(word):
+                after = self._text(i + 1)
+                opening = i + 2 if after in ("volatile", "__volatile__") else i + 1
+                if self._text(opening) == "(":
+                    found.append(self._line(i))
+        return sorted(found)
+
+
+def _edited(source: str, edits: list[tuple[int, int, str]]) -> str:
+    pieces, position = [], 0
+    for begin, end, put in edits:
+        pieces += [source[position:begin], put]
+        position = end
+    return "".join([*pieces, source[position:]])
+
+
+def names_allocated(source: str) -> dict[int, list[str]]:
+    """Line of each cudaMalloc and the like -> what its first argument points to: {12: ["d_x"]}."""
+    code = [t for t in tokens(source) if is_code(t)]
+    starts = [i for i, c in enumerate(source) if c == "\n"]
+    found: dict[int, list[str]] = {}
+    for i, token in enumerate(code[:-2]):
+        if token.kind != "name" or not token.text.startswith("cuda") or code[i + 1].text != "(":
+            continue
+        if "Malloc" not in token.text and token.text != "cudaHostAlloc":
+            continue
+        names, depth = [], 0
+        for t in code[i + 1 :]:
+            depth += (t.text in OPEN) - (t.text in CLOSE)
+            if depth == 0 or (depth == 1 and t.text == ","):
+                break
+            if t.text == "&" or depth == 1:
+                names = []
+            if t.kind == "name" or t.text in (".", "->", "[", "]"):
+                names.append(t.text)
+        line = bisect.bisect_left(starts, token.start) + 1
+        found.setdefault(line, []).append("".join(names).lstrip("]"))
+    return found

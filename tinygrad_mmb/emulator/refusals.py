@@ -1,0 +1,52 @@
+"""What a CUDA program may use and the emulator does not have, by name and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tinygrad_mmb.emulator.prepare import Prepared
+
+# beginning of the header's name -> what it is, and what to do instead
+MISSING = {
+    "cublas": ("cuBLAS", "a library of NVIDIA's without source. Write the product as a kernel"),
+    "cufft": ("cuFFT", "a library of NVIDIA's without source"),
+    "cusparse": ("cuSPARSE", "a library of NVIDIA's without source"),
+    "cusolver": ("cuSOLVER", "a library of NVIDIA's without source"),
+    "cudnn": ("cuDNN", "a library of NVIDIA's without source"),
+    "nccl": ("NCCL", "there is one emulated device"),
+    "curand.h": ("cuRAND's host side", "draw the numbers in main, or in a kernel"),
+    "curand_mtgp32": ("cuRAND's Mersenne Twister", "take curandStatePhilox4_32_10_t"),
+    "npp": ("NPP", "a library of NVIDIA's without source"),
+    "nvrtc": ("NVRTC", "kernels are compiled before the program runs"),
+    "thrust/": ("Thrust", "write the loop, the reduction or the scan as a kernel"),
+    "cub/": ("CUB", "write the reduction or the scan as a kernel"),
+    "cuda/": ("libcu++", "take __syncthreads, atomicAdd and the like"),
+    "mma.h": ("the WMMA interface", "csrc/cuda/ptx.cuh has mma.sync, which is emulated"),
+    "cuda_pipeline": ("the pipeline interface", "csrc/cuda/ptx.cuh has cp.async, which is emulated"),
+    "texture": ("textures", "read the array itself"),
+    "surface": ("surfaces", "write the array itself"),
+    "cuda_gl": ("OpenGL interoperation", "write the picture to a file"),
+    "GL/": ("OpenGL", "write the picture to a file"),
+    "cutlass": ("CUTLASS", "write the product as a kernel"),
+    "cute/": ("CuTe", "write the tiles as a kernel"),
+    "mpi.h": ("MPI", "start one process"),
+}  # fmt: skip
+
+
+def refusals(path: Path, made: Prepared) -> list[str]:
+    """A line for each thing that is not emulated."""
+    found = []
+    for line, name in made.includes:
+        for start, (what, instead) in MISSING.items():
+            own = (path.parent / name[1:-1]).is_file() and name.startswith('"')
+            if name[1:].startswith(start) and not own:
+                found.append(
+                    f"{path.name}:{line}: #include {name} asks for {what}, which is not emulated: "
+                    f"{instead}."
+                )
+    for line in made.assembly:
+        found.append(
+            f"{path.name}:{line}: inline PTX (asm) is not emulated. Write it in C++, or call a "
+            "function of csrc/cuda/ptx.cuh."
+        )
+    return found
