@@ -20,14 +20,19 @@ __device__ __forceinline__ S activate(S v, int activation) {
     return activation == RELU ? relu(v) : activation == GELU ? gelu(v) : v;
 }
 
-// All numbers of a thread: one branch, and not one for each.
-template <class S, int ROWS, int COLS>
-__device__ __forceinline__ void activate(S (&v)[ROWS][COLS], int activation) {
-    if (activation == RELU) {
+template <class S, class F>
+__device__ __forceinline__ void each(S& number, F change) {
+    number = change(number);
+}
+template <class S, int N, class F>
+__device__ __forceinline__ void each(S (&numbers)[N], F change) {
 #pragma unroll
-        for (int i = 0; i < ROWS * COLS; ++i) v[i / COLS][i % COLS] = relu(v[i / COLS][i % COLS]);
-    } else if (activation == GELU) {
-#pragma unroll
-        for (int i = 0; i < ROWS * COLS; ++i) v[i / COLS][i % COLS] = gelu(v[i / COLS][i % COLS]);
-    }
+    for (int i = 0; i < N; ++i) each(numbers[i], change);
+}
+
+// All numbers of a thread, an array of arrays: one branch, and not one for each.
+template <class A, int N>
+__device__ __forceinline__ void activate(A (&numbers)[N], int activation) {
+    if (activation == RELU) each(numbers, [](auto v) { return relu(v); });
+    if (activation == GELU) each(numbers, [](auto v) { return gelu(v); });
 }

@@ -84,10 +84,16 @@ class Variant:
     capability: tuple[int, int]  # the least
     run: Callable[[Array, Array], Array]  # (M, K) and (K, N) → (M, N)
     b_transposed: bool = False  # b must be the transpose of a matrix with contiguous rows
-    error: float = 2.0**-24  # of one operation: half a unit in the last place of what is multiplied
+    unit: float = 2.0**-24  # half a unit in the last place of what is summed
+    rounding: float = 0.0  # the same of tf32 operands, or of a result of 16 bits
+
+    def bound(self, depth: int) -> float:
+        """How far the product may be off, as a share of |A| |B|, for `depth` terms in a sum."""
+        return (depth + 2) * self.unit + 2.0 * self.rounding
 
 
 VARIANTS: dict[str, Variant] = {}
+HALF, BRAIN, TF32 = 2.0**-11, 2.0**-8, 2.0**-11  # half a unit in the last place
 
 
 def matmul_variant(name: str, a: Array, b: Array) -> Array:
@@ -156,40 +162,33 @@ def _tile(name: str, dtype: str, tile: Tile, least: tuple[int, int], splits: int
         y = namespace(a).empty((a.shape[0], b.shape[1]), dtype=a.dtype)
         return y if y.size == 0 else simt_product(y, a, b, None, None, ONE, Plan(tile, splits))
 
-    error = {"float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}[dtype]
-    VARIANTS[name] = Variant(name, SIMT, dtype, least, run, error=error)
+    unit = 2.0**-53 if dtype == "float64" else 2.0**-24
+    rounding = HALF if dtype == "float16" else 0.0
+    VARIANTS[name] = Variant(name, SIMT, dtype, least, run, unit=unit, rounding=rounding)
 
 
-def _production(name: str, dtype: str) -> None:
-    """Enter what the engine runs: step 08 with the tile and the splits that `plan` finds."""
-    VARIANTS[name] = Variant(
-        name, SIMT, dtype, (7, 5), product, error=2.0 ** (-24 if dtype == "float32" else -53)
-    )
-
-
-def _tensor_cores(name: str, number: str, dtype: str, out: str, error: float) -> None:
+def _tensor_cores(name: str, number: str, dtype: str, rounding: float) -> None:
     """Enter step 09 for one kind of number."""
 
     def run(a: Array, b: Array) -> Array:
-        y = namespace(a).empty((a.shape[0], b.shape[1]), dtype=out)
+        y = namespace(a).empty((a.shape[0], b.shape[1]), dtype=a.dtype)
         return y if y.size == 0 else tensor_core_product(y, a, b, None, None, ONE, number)
 
-    VARIANTS[name] = Variant(name, MMA, dtype, SM80, run, error=error)
+    VARIANTS[name] = Variant(name, MMA, dtype, SM80, run, rounding=rounding)
 
 
 def _wgmma(
-    name: str, number: str, dtype: str, out: str, error: float, cols: int = 256, cluster: int = 1
+    name: str, number: str, dtype: str, rounding: float, cols: int = 256, cluster: int = 1
 ) -> None:
     """Enter step 10 in one form."""
 
     def run(a: Array, b: Array) -> Array:
-        y = namespace(a).empty((a.shape[0], b.shape[1]), dtype=out)
+        y = namespace(a).empty((a.shape[0], b.shape[1]), dtype=a.dtype)
         return wgmma_product(y, a, b, number, cols=cols, cluster=cluster)
 
-    VARIANTS[name] = Variant(name, WGMMA, dtype, SM90, run, b_transposed=True, error=error)
+    VARIANTS[name] = Variant(name, WGMMA, dtype, SM90, run, b_transposed=True, rounding=rounding)
 
 
-HALF, BRAIN, TF32 = 2.0**-11, 2.0**-8, 2.0**-11  # half a unit in the last place
 for _kernel, _file, _size, _block in (
     ("naive", "01_naive", (16, 16), (16, 16)),
     ("coalesced", "02_coalesced", (8, 32), (32, 8)),
@@ -209,14 +208,14 @@ _tile("double_buffered_f64", "float64", DOUBLE, SM80)
 _tile("double_buffered_f64_registers", "float64", REGISTERS["double"], SM75)
 _tile("double_buffered_f16_medium", "float16", REGISTERS["medium"], SM75)
 _tile("double_buffered_f16_small", "float16", REGISTERS["small"], SM75)
-_production("double_buffered", "float32")
-_tensor_cores("tf32_mma", "tf32", "float32", "float32", TF32)
-_tensor_cores("f16_mma", "f16", "float16", "float16", HALF)
-_tensor_cores("bf16_mma", "bf16", "bfloat16", "uint16", BRAIN)
-_tensor_cores("bf16_mma_f32", "bf16_f32", "bfloat16", "float32", BRAIN)
-_wgmma("bf16_wgmma", "bf16", "bfloat16", "uint16", BRAIN)
-_wgmma("bf16_wgmma_cluster2", "bf16", "bfloat16", "uint16", BRAIN, cluster=2)
-_wgmma("bf16_wgmma_n128", "bf16", "bfloat16", "uint16", BRAIN, cols=128)
-_wgmma("bf16_wgmma_f32", "bf16_f32", "bfloat16", "float32", BRAIN)
-_wgmma("f16_wgmma", "f16", "float16", "float16", HALF)
-_wgmma("tf32_wgmma", "tf32", "float32", "float32", 2 * TF32)  # cut off, not rounded
+VARIANTS["double_buffered"] = Variant("double_buffered", SIMT, "float32", SM75, product)
+_tensor_cores("tf32_mma", "tf32", "float32", TF32)
+_tensor_cores("f16_mma", "f16", "float16", HALF)
+_tensor_cores("bf16_mma", "bf16", "bfloat16", BRAIN)
+_wgmma("bf16_wgmma", "bf16", "bfloat16", BRAIN)
+_wgmma("bf16_wgmma_cluster2", "bf16", "bfloat16", BRAIN, cluster=2)
+_wgmma("bf16_wgmma_n128", "bf16", "bfloat16", BRAIN, cols=128)
+_wgmma("f16_wgmma", "f16", "float16", HALF)
+_wgmma("f16_wgmma_cluster2", "f16", "float16", HALF, cluster=2)
+_wgmma("tf32_wgmma", "tf32", "float32", 2 * TF32)  # cut off, not rounded
+_wgmma("tf32_wgmma_cluster2", "tf32", "float32", 2 * TF32, cluster=2)

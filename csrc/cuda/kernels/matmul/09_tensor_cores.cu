@@ -4,7 +4,7 @@
 //
 //   A (M, K), B (K, N): each is contiguous in one dimension, and lda, ldb apart in the other. A that is
 //   contiguous along K is "K-major", so is a transposed B, as in Linear's x Wᵀ
-//   C (M, N), row by row, ldc apart, of T or float32
+//   C (M, N), row by row, ldc apart, of the operands' type
 //   batches  in two dimensions: number z is the pair (z / inner, z % inner), with a stride each
 //   grid     batches · ⌈M/BM⌉ · ⌈N/BN⌉ in one dimension; block: the tile's threads; sm_80 and later
 //   flops    2 M N K a batch
@@ -112,14 +112,14 @@ __device__ __forceinline__ void multiply_add(float (&d)[4], const uint32_t (&a)[
     ptx::mma(d, a, b, type);
 }
 
-template <class Out>
-__device__ __forceinline__ void store2(Out* to, float first, float second, int valid, bool aligned) {
+template <class T>
+__device__ __forceinline__ void store2(T* to, float first, float second, int valid, bool aligned) {
     if (aligned && valid >= 2) {
-        *reinterpret_cast<Pack<Out, 2>*>(to) = {narrow<Out>(first), narrow<Out>(second)};
+        *reinterpret_cast<Pack<T, 2>*>(to) = {narrow<T>(first), narrow<T>(second)};
         return;
     }
-    if (valid > 0) to[0] = narrow<Out>(first);
-    if (valid > 1) to[1] = narrow<Out>(second);
+    if (valid > 0) to[0] = narrow<T>(first);
+    if (valid > 1) to[1] = narrow<T>(second);
 }
 
 // Which tile of C a number of a block means: GROUP rows of tiles, column by column, then the next.
@@ -130,9 +130,9 @@ __device__ __forceinline__ void tile_of(int number, int rows, int cols, int& row
     col = rest / height;
 }
 
-template <class T, class Out, class Tile, bool A_K_MAJOR, bool B_K_MAJOR>
+template <class T, class Tile, bool A_K_MAJOR, bool B_K_MAJOR>
 __global__ void __launch_bounds__(Tile::THREADS)
-    matmul_mma(Out* __restrict__ C, const T* __restrict__ A, const T* __restrict__ B, const Out* __restrict__ bias,
+    matmul_mma(T* __restrict__ C, const T* __restrict__ A, const T* __restrict__ B, const T* __restrict__ bias,
                int activation, int M, int N, int K, int inner, long long lda, long long ldb, long long ldc,
                long long a_outer, long long a_inner, long long b_outer, long long b_inner) {
     constexpr int BM = Tile::BM, BN = Tile::BN, THREADS = Tile::THREADS, DEPTH = BK<T>;
@@ -186,54 +186,55 @@ __global__ void __launch_bounds__(Tile::THREADS)
     }
     ptx::cp_async_wait<0>();
 
-    const bool aligned = ldc % 2 == 0 && N % 2 == 0 && is_aligned16(C);
 #pragma unroll
     for (int i = 0; i < FM; ++i)
 #pragma unroll
         for (int j = 0; j < FN; ++j) {
             const int c = col0 + col + j * 8 + lane % 4 * 2;
-            const float bias0 = bias != nullptr && c < N ? widen(bias[c]) : 0.0f;
-            const float bias1 = bias != nullptr && c + 1 < N ? widen(bias[c + 1]) : 0.0f;
 #pragma unroll
-            for (int h = 0; h < 2; ++h) {
-                const int r = row0 + row + i * 16 + lane / 4 + h * 8;
-                Out* const to = &C[(static_cast<size_t>(batch) * M + r) * ldc + c];
-                store2(to, activate(sum[i][j][2 * h] + bias0, activation),
-                       activate(sum[i][j][2 * h + 1] + bias1, activation), r < M ? N - c : 0, aligned);
+            for (int q = 0; q < 2; ++q) {
+                const float added = bias != nullptr && c + q < N ? widen(bias[c + q]) : 0.0f;
+                sum[i][j][q] += added;
+                sum[i][j][2 + q] += added;
             }
         }
+    activate(sum, activation);
+    const bool aligned = ldc % 2 == 0 && N % 2 == 0 && is_aligned16(C);
+#pragma unroll
+    for (int i = 0; i < FM; ++i)
+#pragma unroll
+        for (int j = 0; j < FN; ++j)
+#pragma unroll
+            for (int h = 0; h < 2; ++h) {
+                const int c = col0 + col + j * 8 + lane % 4 * 2;
+                const int r = row0 + row + i * 16 + lane / 4 + h * 8;
+                store2(&C[(static_cast<size_t>(batch) * M + r) * ldc + c], sum[i][j][2 * h], sum[i][j][2 * h + 1],
+                       r < M ? N - c : 0, aligned);
+            }
 }
 
 // nn: A and B row by row;  nt: B transposed;  tn: A transposed;  tt: both
-MMB_KERNEL_AS(matmul_large_nn_tf32, matmul_mma<float, float, Large, true, false>);
-MMB_KERNEL_AS(matmul_large_nt_tf32, matmul_mma<float, float, Large, true, true>);
-MMB_KERNEL_AS(matmul_large_tn_tf32, matmul_mma<float, float, Large, false, false>);
-MMB_KERNEL_AS(matmul_large_tt_tf32, matmul_mma<float, float, Large, false, true>);
-MMB_KERNEL_AS(matmul_small_nn_tf32, matmul_mma<float, float, Small, true, false>);
-MMB_KERNEL_AS(matmul_small_nt_tf32, matmul_mma<float, float, Small, true, true>);
-MMB_KERNEL_AS(matmul_small_tn_tf32, matmul_mma<float, float, Small, false, false>);
-MMB_KERNEL_AS(matmul_small_tt_tf32, matmul_mma<float, float, Small, false, true>);
-MMB_KERNEL_AS(matmul_large_nn_f16, matmul_mma<__half, __half, Large, true, false>);
-MMB_KERNEL_AS(matmul_large_nt_f16, matmul_mma<__half, __half, Large, true, true>);
-MMB_KERNEL_AS(matmul_large_tn_f16, matmul_mma<__half, __half, Large, false, false>);
-MMB_KERNEL_AS(matmul_large_tt_f16, matmul_mma<__half, __half, Large, false, true>);
-MMB_KERNEL_AS(matmul_small_nn_f16, matmul_mma<__half, __half, Small, true, false>);
-MMB_KERNEL_AS(matmul_small_nt_f16, matmul_mma<__half, __half, Small, true, true>);
-MMB_KERNEL_AS(matmul_small_tn_f16, matmul_mma<__half, __half, Small, false, false>);
-MMB_KERNEL_AS(matmul_small_tt_f16, matmul_mma<__half, __half, Small, false, true>);
-MMB_KERNEL_AS(matmul_large_nn_bf16, matmul_mma<__nv_bfloat16, __nv_bfloat16, Large, true, false>);
-MMB_KERNEL_AS(matmul_large_nt_bf16, matmul_mma<__nv_bfloat16, __nv_bfloat16, Large, true, true>);
-MMB_KERNEL_AS(matmul_large_tn_bf16, matmul_mma<__nv_bfloat16, __nv_bfloat16, Large, false, false>);
-MMB_KERNEL_AS(matmul_large_tt_bf16, matmul_mma<__nv_bfloat16, __nv_bfloat16, Large, false, true>);
-MMB_KERNEL_AS(matmul_small_nn_bf16, matmul_mma<__nv_bfloat16, __nv_bfloat16, Small, true, false>);
-MMB_KERNEL_AS(matmul_small_nt_bf16, matmul_mma<__nv_bfloat16, __nv_bfloat16, Small, true, true>);
-MMB_KERNEL_AS(matmul_small_tn_bf16, matmul_mma<__nv_bfloat16, __nv_bfloat16, Small, false, false>);
-MMB_KERNEL_AS(matmul_small_tt_bf16, matmul_mma<__nv_bfloat16, __nv_bfloat16, Small, false, true>);
-MMB_KERNEL_AS(matmul_large_nn_bf16_f32, matmul_mma<__nv_bfloat16, float, Large, true, false>);
-MMB_KERNEL_AS(matmul_large_nt_bf16_f32, matmul_mma<__nv_bfloat16, float, Large, true, true>);
-MMB_KERNEL_AS(matmul_large_tn_bf16_f32, matmul_mma<__nv_bfloat16, float, Large, false, false>);
-MMB_KERNEL_AS(matmul_large_tt_bf16_f32, matmul_mma<__nv_bfloat16, float, Large, false, true>);
-MMB_KERNEL_AS(matmul_small_nn_bf16_f32, matmul_mma<__nv_bfloat16, float, Small, true, false>);
-MMB_KERNEL_AS(matmul_small_nt_bf16_f32, matmul_mma<__nv_bfloat16, float, Small, true, true>);
-MMB_KERNEL_AS(matmul_small_tn_bf16_f32, matmul_mma<__nv_bfloat16, float, Small, false, false>);
-MMB_KERNEL_AS(matmul_small_tt_bf16_f32, matmul_mma<__nv_bfloat16, float, Small, false, true>);
+MMB_KERNEL_AS(matmul_large_nn_tf32, matmul_mma<float, Large, true, false>);
+MMB_KERNEL_AS(matmul_large_nt_tf32, matmul_mma<float, Large, true, true>);
+MMB_KERNEL_AS(matmul_large_tn_tf32, matmul_mma<float, Large, false, false>);
+MMB_KERNEL_AS(matmul_large_tt_tf32, matmul_mma<float, Large, false, true>);
+MMB_KERNEL_AS(matmul_small_nn_tf32, matmul_mma<float, Small, true, false>);
+MMB_KERNEL_AS(matmul_small_nt_tf32, matmul_mma<float, Small, true, true>);
+MMB_KERNEL_AS(matmul_small_tn_tf32, matmul_mma<float, Small, false, false>);
+MMB_KERNEL_AS(matmul_small_tt_tf32, matmul_mma<float, Small, false, true>);
+MMB_KERNEL_AS(matmul_large_nn_f16, matmul_mma<__half, Large, true, false>);
+MMB_KERNEL_AS(matmul_large_nt_f16, matmul_mma<__half, Large, true, true>);
+MMB_KERNEL_AS(matmul_large_tn_f16, matmul_mma<__half, Large, false, false>);
+MMB_KERNEL_AS(matmul_large_tt_f16, matmul_mma<__half, Large, false, true>);
+MMB_KERNEL_AS(matmul_small_nn_f16, matmul_mma<__half, Small, true, false>);
+MMB_KERNEL_AS(matmul_small_nt_f16, matmul_mma<__half, Small, true, true>);
+MMB_KERNEL_AS(matmul_small_tn_f16, matmul_mma<__half, Small, false, false>);
+MMB_KERNEL_AS(matmul_small_tt_f16, matmul_mma<__half, Small, false, true>);
+MMB_KERNEL_AS(matmul_large_nn_bf16, matmul_mma<__nv_bfloat16, Large, true, false>);
+MMB_KERNEL_AS(matmul_large_nt_bf16, matmul_mma<__nv_bfloat16, Large, true, true>);
+MMB_KERNEL_AS(matmul_large_tn_bf16, matmul_mma<__nv_bfloat16, Large, false, false>);
+MMB_KERNEL_AS(matmul_large_tt_bf16, matmul_mma<__nv_bfloat16, Large, false, true>);
+MMB_KERNEL_AS(matmul_small_nn_bf16, matmul_mma<__nv_bfloat16, Small, true, false>);
+MMB_KERNEL_AS(matmul_small_nt_bf16, matmul_mma<__nv_bfloat16, Small, true, true>);
+MMB_KERNEL_AS(matmul_small_tn_bf16, matmul_mma<__nv_bfloat16, Small, false, false>);
+MMB_KERNEL_AS(matmul_small_tt_bf16, matmul_mma<__nv_bfloat16, Small, false, true>);

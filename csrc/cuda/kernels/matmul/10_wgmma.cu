@@ -4,7 +4,7 @@
 //
 //   A (M, K), B (N, K), both K-major: rows that start at multiples of 16 bytes. As in Linear's x Wᵀ
 //   C (M, N), row by row, ldc apart
-//   numbers  bfloat16 or float16 into the same or float32; float32 as tf32
+//   numbers  bfloat16, float16; float32 as tf32, whose lower 13 bits are cut off, not rounded
 //   grid     as many blocks as the GPU has SMs (persistent), a multiple of CLUSTER; block 384
 //   flops    2 M N K
 //
@@ -41,10 +41,10 @@ constexpr int BK = LINE / sizeof(T);
 
 // Shared memory: stages of A and B, then (if C leaves by TMA) 64 rows of two lines for each consumer,
 // then the mbarriers.
-template <class Out, int BN>
+template <class T, int BN>
 struct Shared {
     static constexpr int A = BM * LINE, B = BN * LINE, STAGE = A + B;
-    static constexpr int C = sizeof(Out) == 2 ? 64 * 2 * LINE : 0;
+    static constexpr int C = sizeof(T) == 2 ? 64 * 2 * LINE : 0;
     static constexpr int C_START = STAGES * STAGE, BARRIERS = C_START + CONSUMERS * C;
     static constexpr int BYTES = BARRIERS + 2 * STAGES * 8;
 };
@@ -65,12 +65,12 @@ struct Turn {
     }
 };
 
-template <class T, class Out, int BN, int CLUSTER>
+template <class T, int BN, int CLUSTER>
 __global__ void PTX_CLUSTER(CLUSTER) __launch_bounds__(128 * (1 + CONSUMERS))
-    matmul_wgmma(Out* __restrict__ C, const __grid_constant__ TensorMap map_a, const __grid_constant__ TensorMap map_b,
-                 const __grid_constant__ TensorMap map_c, const Out* __restrict__ bias, int activation, int M, int N,
+    matmul_wgmma(T* __restrict__ C, const __grid_constant__ TensorMap map_a, const __grid_constant__ TensorMap map_b,
+                 const __grid_constant__ TensorMap map_c, const T* __restrict__ bias, int activation, int M, int N,
                  int K, long long ldc, int by_tma) {
-    using S = Shared<Out, BN>;
+    using S = Shared<T, BN>;
     MMB_DYNAMIC_SHARED(unsigned char, shared);
     uint64_t *const full = reinterpret_cast<uint64_t*>(shared + S::BARRIERS), *const empty = full + STAGES;
     const int warpgroup = threadIdx.x / 128, thread = threadIdx.x % 128;
@@ -156,12 +156,13 @@ __global__ void PTX_CLUSTER(CLUSTER) __launch_bounds__(128 * (1 + CONSUMERS))
 #pragma unroll
                 for (int i = 0; i < 2; ++i) {
                     const int c = col0 + j * 8 + lane % 4 * 2 + i;
-                    const float b = bias != nullptr && c < N ? widen(bias[c]) : 0.0f;
-                    sum[4 * j + i] = activate(sum[4 * j + i] + b, activation);
-                    sum[4 * j + 2 + i] = activate(sum[4 * j + 2 + i] + b, activation);
+                    const float added = bias != nullptr && c < N ? widen(bias[c]) : 0.0f;
+                    sum[4 * j + i] += added;
+                    sum[4 * j + 2 + i] += added;
                 }
+            activate(sum, activation);
 
-            if constexpr (sizeof(Out) == 2) {
+            if constexpr (sizeof(T) == 2) {
                 if (by_tma) {  // 128 columns at a time: two boxes of 64 rows and 128 bytes
                     unsigned char* const stage = shared + S::C_START + consumer * S::C;
 #pragma unroll
@@ -174,8 +175,8 @@ __global__ void PTX_CLUSTER(CLUSTER) __launch_bounds__(128 * (1 + CONSUMERS))
                             for (int h = 0; h < 2; ++h) {
                                 const float* const s = &sum[4 * (part * 16 + j) + 2 * h];
                                 const int r = row + 8 * h, group = j % 8 ^ r % 8;  // as TMA swizzles
-                                *reinterpret_cast<Pack<Out, 2>*>(stage + j / 8 * 64 * LINE + r * LINE + group * 16 +
-                                                                 lane % 4 * 4) = {narrow<Out>(s[0]), narrow<Out>(s[1])};
+                                *reinterpret_cast<Pack<T, 2>*>(stage + j / 8 * 64 * LINE + r * LINE + group * 16 +
+                                                                 lane % 4 * 4) = {narrow<T>(s[0]), narrow<T>(s[1])};
                             }
                         ptx::fence_proxy_async();
                         ptx::named_barrier(1 + consumer, 128);
@@ -196,12 +197,12 @@ __global__ void PTX_CLUSTER(CLUSTER) __launch_bounds__(128 * (1 + CONSUMERS))
                     const int r = row0 + row + 8 * h, c = col0 + j * 8 + lane % 4 * 2;
                     const float* const s = &sum[4 * j + 2 * h];
                     if (r >= M || c >= N) continue;
-                    Out* const to = &C[r * ldc + c];
+                    T* const to = &C[r * ldc + c];
                     if (aligned && c + 1 < N) {
-                        *reinterpret_cast<Pack<Out, 2>*>(to) = {narrow<Out>(s[0]), narrow<Out>(s[1])};
+                        *reinterpret_cast<Pack<T, 2>*>(to) = {narrow<T>(s[0]), narrow<T>(s[1])};
                     } else {
-                        to[0] = narrow<Out>(s[0]);
-                        if (c + 1 < N) to[1] = narrow<Out>(s[1]);
+                        to[0] = narrow<T>(s[0]);
+                        if (c + 1 < N) to[1] = narrow<T>(s[1]);
                     }
                 }
         }
@@ -211,15 +212,10 @@ __global__ void PTX_CLUSTER(CLUSTER) __launch_bounds__(128 * (1 + CONSUMERS))
     if constexpr (CLUSTER > 1) ptx::cluster_sync<CLUSTER>();
 }
 
-MMB_KERNEL_AS(matmul_wgmma_n256_bf16, matmul_wgmma<__nv_bfloat16, __nv_bfloat16, 256, 1>);
-MMB_KERNEL_AS(matmul_wgmma_n256_cluster2_bf16, matmul_wgmma<__nv_bfloat16, __nv_bfloat16, 256, 2>);
-MMB_KERNEL_AS(matmul_wgmma_n128_bf16, matmul_wgmma<__nv_bfloat16, __nv_bfloat16, 128, 1>);
-MMB_KERNEL_AS(matmul_wgmma_n256_bf16_f32, matmul_wgmma<__nv_bfloat16, float, 256, 1>);
-MMB_KERNEL_AS(matmul_wgmma_n256_cluster2_bf16_f32, matmul_wgmma<__nv_bfloat16, float, 256, 2>);
-MMB_KERNEL_AS(matmul_wgmma_n128_bf16_f32, matmul_wgmma<__nv_bfloat16, float, 128, 1>);
-MMB_KERNEL_AS(matmul_wgmma_n256_f16, matmul_wgmma<__half, __half, 256, 1>);
-MMB_KERNEL_AS(matmul_wgmma_n256_cluster2_f16, matmul_wgmma<__half, __half, 256, 2>);
-MMB_KERNEL_AS(matmul_wgmma_n128_f16, matmul_wgmma<__half, __half, 128, 1>);
-MMB_KERNEL_AS(matmul_wgmma_n256_tf32, matmul_wgmma<float, float, 256, 1>);
-MMB_KERNEL_AS(matmul_wgmma_n256_cluster2_tf32, matmul_wgmma<float, float, 256, 2>);
-MMB_KERNEL_AS(matmul_wgmma_n128_tf32, matmul_wgmma<float, float, 128, 1>);
+MMB_KERNEL_AS(matmul_wgmma_n256_bf16, matmul_wgmma<__nv_bfloat16, 256, 1>);
+MMB_KERNEL_AS(matmul_wgmma_n256_cluster2_bf16, matmul_wgmma<__nv_bfloat16, 256, 2>);
+MMB_KERNEL_AS(matmul_wgmma_n128_bf16, matmul_wgmma<__nv_bfloat16, 128, 1>);
+MMB_KERNEL_AS(matmul_wgmma_n256_f16, matmul_wgmma<__half, 256, 1>);
+MMB_KERNEL_AS(matmul_wgmma_n256_cluster2_f16, matmul_wgmma<__half, 256, 2>);
+MMB_KERNEL_AS(matmul_wgmma_n256_tf32, matmul_wgmma<float, 256, 1>);
+MMB_KERNEL_AS(matmul_wgmma_n256_cluster2_tf32, matmul_wgmma<float, 256, 2>);
