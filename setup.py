@@ -273,6 +273,9 @@ class BuildPackage(build_py):  # type: ignore[misc]
 
     def run(self) -> None:
         super().run()
+        for name in UNASKED:  # build/ may hold the kernels of an earlier build
+            for leftover in (Path(self.build_lib) / "tinygrad_mmb").glob(f"_{name}.*"):
+                leftover.unlink()
         if self.editable_mode:
             return
         for folder in CARRIED:

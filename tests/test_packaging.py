@@ -15,12 +15,18 @@ from pathlib import Path
 
 import pytest
 
+from tinygrad_mmb.backend import extension
+from tinygrad_mmb.kernels.launch import compile
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "Müllers Übungen"  # a blank and umlauts: such folders are common
 BASE = ("numpy", "safetensors", "click")
 PYTHON = "Scripts/python.exe" if os.name == "nt" else "bin/python"
 CACHES = (".git", ".venv", "build", "dist", "runs", "__pycache__", ".hypothesis", "node_modules")
 NOT_SOURCE = shutil.ignore_patterns(*CACHES, ".*_cache", "*.egg-info", "*.so", "*.pyd")
+
+
+HAS_CXX = sys.platform == "linux" and shutil.which("g++") is not None
 
 
 def call(*command, **options):
@@ -102,11 +108,35 @@ def test_the_wheel_holds_package_data_and_licence_and_no_tests(wheel):
     assert not [n for n in names if "__pycache__" in n or n.startswith("tests")]
 
 
-def test_the_wheel_carries_examples_and_benchmarks_as_data(wheel, checkout):
+def test_the_wheel_carries_sources_examples_and_benchmarks_as_data(wheel, checkout):
     names = zipfile.ZipFile(wheel).namelist()
     for folder in ("examples", "benchmarks", "csrc"):
-        for source in (checkout / folder).rglob("*.py"):
-            assert f"tinygrad_mmb/share/{source.relative_to(checkout).as_posix()}" in names
+        for source in (checkout / folder).rglob("*.*"):
+            if "results" not in source.parts:
+                assert f"tinygrad_mmb/share/{source.relative_to(checkout).as_posix()}" in names
+    assert "tinygrad_mmb/share/csrc/cuda/kernels/softmax.cu" in names
+
+
+SOFTMAX = """
+import numpy as np
+import tinygrad_mmb as tm
+x = np.linspace(-2, 3, 12).reshape(3, 4)
+with tm.use_kernels("emulator", strict=True):
+    y = tm.softmax(tm.tensor(x, dtype=tm.float64), -1).numpy()
+expected = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+np.testing.assert_allclose(y, expected, rtol=1e-12)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_CXX, reason="no C++ compiler here, or no Linux")
+def test_the_installed_emulator_compiles_the_carried_sources(fresh_python, tmp_path):
+    empty = tmp_path / FOLDER
+    empty.mkdir()
+    variables = clean_environment() | {"MMB_CACHE": str(tmp_path / "kept")}
+    call(fresh_python, "-c", SOFTMAX, cwd=empty, env=variables)
+    assert [p for p in (tmp_path / "kept").iterdir() if p.name.startswith("softmax-fast")]
+    assert list(empty.iterdir()) == []
 
 
 def test_the_source_archive_holds_everything(checkout, tmp_path):
@@ -265,3 +295,119 @@ def test_an_extension_without_sources_cannot_be_asked_for(tiny_project, name):
 def test_none_builds_none(tiny_project):
     assert build_tiny(tiny_project, MMB_BUILD="none").returncode == 0
     assert not list((tiny_project / "tinygrad_mmb").glob("_tiny*"))
+
+
+@pytest.fixture(scope="module")
+def small_checkout(checkout, tmp_path_factory):
+    """The sources with one file of kernels: what is built is the truth, but sooner."""
+    copy = tmp_path_factory.mktemp("small") / FOLDER
+    shutil.copytree(checkout, copy)
+    kernels = copy / "csrc" / "cuda" / "kernels"
+    for path in kernels.rglob("*.cu"):
+        if path.name != "softmax.cu":
+            path.unlink()
+    return copy
+
+
+def unpacked_wheel(checkout, folder, without=(), **variables):
+    """A wheel built without some programs on PATH, unpacked; and what is said while building."""
+    hidden = folder / "path"
+    hidden.mkdir()
+    for directory in reversed(os.environ["PATH"].split(os.pathsep)):
+        for program in Path(directory).glob("*") if Path(directory).is_dir() else ():
+            if not any(name in program.name for name in without):
+                (hidden / program.name).unlink(missing_ok=True)
+                (hidden / program.name).symlink_to(program)
+    nowhere = {"CUDA_HOME": str(folder / "nowhere")} if "nvcc" in without else {}
+    environment = os.environ | {"PATH": str(hidden), "MMB_CUDA_ARCHS": "75"} | nowhere | variables
+    command = ["-m", "pip", "wheel", "--no-deps", "--no-index", "--no-build-isolation", "."]
+    call(sys.executable, *command, "--wheel-dir", folder, cwd=checkout, env=environment)
+    (built,) = folder.glob("*.whl")
+    site = folder / "site"
+    zipfile.ZipFile(built).extractall(site)
+    return site, environment | {"PYTHONPATH": str(site), "MMB_CACHE": str(folder / "kept")}
+
+
+def libraries(site):
+    return sorted(p.name.split(".")[0] for p in (site / "tinygrad_mmb").glob("_*.so"))
+
+
+def states(site, environment):
+    code = "import json, tinygrad_mmb as tm; print(json.dumps(tm.show_config('dicts')))"
+    told = json.loads(call(sys.executable, "-c", code, cwd=site, env=environment))
+    assert told["folder"] == str(site / "tinygrad_mmb")
+    return told["extensions"]
+
+
+LAUNCH = """
+from tinygrad_mmb import _cuda
+assert _cuda.architectures() == ["75"]
+assert "softmax_rows_short_f32" in _cuda.kernels()
+if not _cuda.device_count():
+    try:
+        _cuda.launch("softmax_rows_short_f32", (1,), (32,), 0, 0, (0, 0, 1, 1, 32, 0))
+    except RuntimeError as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_CXX or extension.nvcc() is None, reason="no g++ or no nvcc here")
+def test_with_nvcc_and_compiler_the_wheel_holds_both_and_a_launch_says_what_is_missing(
+    small_checkout, tmp_path
+):
+    site, environment = unpacked_wheel(small_checkout, tmp_path, MMB_BUILD="cuda,emulator")
+    assert libraries(site) == ["_cuda", "_emulator"]
+    assert states(site, environment) == {"cuda": "active", "emulator": "active"}
+    call(sys.executable, "-c", SOFTMAX, cwd=site, env=environment)
+    assert not (tmp_path / "kept").exists()  # nothing had to be compiled
+    said = call(sys.executable, "-c", LAUNCH, cwd=site, env=environment)
+    assert said == "" or said.startswith(
+        "kernel softmax_rows_short_f32: there is no NVIDIA GPU here, or its driver is missing"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_CXX, reason="no g++ here")
+def test_with_a_compiler_only_the_wheel_holds_the_emulator(small_checkout, tmp_path):
+    site, environment = unpacked_wheel(
+        small_checkout, tmp_path, without=("nvcc",), MMB_BUILD="emulator"
+    )
+    assert libraries(site) == ["_emulator"]
+    found = states(site, environment)
+    assert found["emulator"] == "active"
+    assert found["cuda"].startswith("not built: there is no nvcc, neither in NVCC, on PATH nor")
+    call(sys.executable, "-c", SOFTMAX, cwd=site, env=environment)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="hides programs by symbolic links")
+def test_with_neither_the_wheel_is_plain_and_says_what_it_lacks(small_checkout, tmp_path):
+    compilers = ("nvcc", "g++", "gcc", "c++", "cpp", "clang", "cc")
+    site, environment = unpacked_wheel(small_checkout, tmp_path, without=compilers)
+    assert libraries(site) == []
+    found = states(site, environment)
+    assert found["cuda"].startswith("not built: there is no nvcc")
+    assert "when they first run" in found["emulator"]
+    answer = subprocess.run(
+        [sys.executable, "-c", SOFTMAX], cwd=site, env=environment, capture_output=True, text=True
+    )
+    assert "with a C++17 compiler, and there is none here" in answer.stderr
+    plain = SOFTMAX.replace("emulator", "reference").replace(", strict=True", "")
+    call(sys.executable, "-c", plain, cwd=site, env=environment)
+
+
+@pytest.mark.skipif(extension.nvcc() is None, reason="no nvcc here")
+def test_the_toolkit_is_found_behind_a_script_that_starts_nvcc(tmp_path):
+    script = tmp_path / "nvcc"
+    script.write_text(f'#!/bin/sh\nexec {extension.nvcc()} "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    code = "import setuptools; setuptools.setup = lambda **options: None; import setup; "
+    code += f"print(setup.toolkit({str(script)!r}) / 'include' / 'cuda.h')"
+    assert Path(call(sys.executable, "-c", code, cwd=ROOT).strip()).is_file()
+
+
+def test_the_emulator_is_built_with_the_flags_of_its_mode_fast():
+    code = "import setuptools; setuptools.setup = lambda **options: None; import setup; "
+    code += "print(*setup.EMULATOR_FLAGS)"
+    assert set(call(sys.executable, "-c", code, cwd=ROOT).split()) <= set(compile.MODES["fast"])
