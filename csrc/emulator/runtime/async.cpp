@@ -16,6 +16,7 @@
 #include "findings.h"
 #include "hopper.cuh"
 #include "numbers.h"
+#include "profile.h"
 #include "scheduler.h"
 
 namespace emulator {
@@ -338,6 +339,12 @@ void cp_async(void* shared, const void* global, int bytes, int valid, Place at) 
     const int thread = self().index;
     if (valid) checker::access(thread, global, valid, Access::read, at);
     checker::access(thread, shared, bytes, Access::write, at);
+#if defined(EMULATOR_CHECK)  // as a load and a store of this line
+    if (options.profile) {
+        if (valid) profile::count(thread, reinterpret_cast<uintptr_t>(global), valid, site_of(at), false);
+        profile::count(thread, reinterpret_cast<uintptr_t>(shared), bytes, site_of(at), true);
+    }
+#endif
     const Copy copy{static_cast<char*>(shared), static_cast<const char*>(global), bytes, valid, at};
     if (options.early) copy.land();
     threads[thread].copies.open.push_back(copy);

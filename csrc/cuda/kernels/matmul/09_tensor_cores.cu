@@ -115,7 +115,8 @@ __device__ __forceinline__ void multiply_add(float (&d)[4], const uint32_t (&a)[
 template <class T>
 __device__ __forceinline__ void store2(T* to, float first, float second, int valid, bool aligned) {
     if (aligned && valid >= 2) {
-        *reinterpret_cast<Pack<T, 2>*>(to) = {narrow<T>(first), narrow<T>(second)};
+        const Pack<T, 2> both = {narrow<T>(first), narrow<T>(second)};
+        *reinterpret_cast<Pack<T, 2>*>(to) = both;
         return;
     }
     if (valid > 0) to[0] = narrow<T>(first);

@@ -175,8 +175,9 @@ __global__ void PTX_CLUSTER(CLUSTER) __launch_bounds__(128 * (1 + CONSUMERS))
                             for (int h = 0; h < 2; ++h) {
                                 const float* const s = &sum[4 * (part * 16 + j) + 2 * h];
                                 const int r = row + 8 * h, group = j % 8 ^ r % 8;  // as TMA swizzles
+                                const Pack<T, 2> both = {narrow<T>(s[0]), narrow<T>(s[1])};
                                 *reinterpret_cast<Pack<T, 2>*>(stage + j / 8 * 64 * LINE + r * LINE + group * 16 +
-                                                                 lane % 4 * 4) = {narrow<T>(s[0]), narrow<T>(s[1])};
+                                                               lane % 4 * 4) = both;
                             }
                         ptx::fence_proxy_async();
                         ptx::named_barrier(1 + consumer, 128);
@@ -199,7 +200,8 @@ __global__ void PTX_CLUSTER(CLUSTER) __launch_bounds__(128 * (1 + CONSUMERS))
                     if (r >= M || c >= N) continue;
                     T* const to = &C[r * ldc + c];
                     if (aligned && c + 1 < N) {
-                        *reinterpret_cast<Pack<T, 2>*>(to) = {narrow<T>(s[0]), narrow<T>(s[1])};
+                        const Pack<T, 2> both = {narrow<T>(s[0]), narrow<T>(s[1])};
+                        *reinterpret_cast<Pack<T, 2>*>(to) = both;
                     } else {
                         to[0] = narrow<T>(s[0]);
                         if (c + 1 < N) to[1] = narrow<T>(s[1]);
