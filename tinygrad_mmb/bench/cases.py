@@ -34,7 +34,7 @@ from tinygrad_mmb.bench.work import (
 )
 from tinygrad_mmb.kernels import registry
 
-SAMPLES_ON_CPU, SAMPLES_ON_GPU, SAMPLES_SMALL = 1024, 4096, 5
+SAMPLES = {"cpu": 1024, "gpu": 4096, "small": 5, "even": 32}  # the n of an op's own samples
 LEAST_FOR_TENSOR_CORES = 4096  # the sizes at which products of narrow numbers are measured
 
 
@@ -179,7 +179,7 @@ def number_of(variant: Any) -> str:
 
 
 def cases(where: str, quick: bool) -> Iterator[Case]:
-    """Every case that the kernel table asks for; `where` is "cpu", "gpu", or "small"."""
+    """Every case that the kernel table asks for; `where` is one of sizes.PLACES."""
     known, algorithms = functions(), optimizers()
     seen: set[str] = set()
     for key in registry.keys():  # noqa: SIM118 - a function
@@ -205,7 +205,7 @@ def cases_of(op: str, kinds: list[str], where: str, quick: bool) -> Iterator[Cas
 
         for kind in kinds:
             yield Case(op, kind, label, "float32", draw)
-        if where == "small" or (where == "gpu" and min(size) >= LEAST_FOR_TENSOR_CORES):
+        if where in ("small", "even") or (where == "gpu" and min(size) >= LEAST_FOR_TENSOR_CORES):
             for dtype in narrow:
                 yield Case(op, FORWARD, label, dtype, draw)
     if not workloads:
@@ -214,7 +214,7 @@ def cases_of(op: str, kinds: list[str], where: str, quick: bool) -> Iterator[Cas
 
 def from_samples(op: str, kinds: list[str], where: str, quick: bool) -> Iterator[Case]:
     """The op's own samples, where no workload is stated; the largest comes first."""
-    n = {"cpu": SAMPLES_ON_CPU, "gpu": SAMPLES_ON_GPU, "small": SAMPLES_SMALL}[where]
+    n = SAMPLES[where]
     function = functions()[op]
     drawn = [arrays_in(args) for args in function.samples(np.random.default_rng(0), n)]
     order = sorted(range(len(drawn)), key=lambda i: -sum(a.size for a in drawn[i]))

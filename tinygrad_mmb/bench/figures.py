@@ -179,7 +179,7 @@ def ladder_of_times(content: dict[str, Any], rows: Sequence[Row]) -> Figure:
 
 def step_of(entry: dict[str, Any]) -> str | None:
     """The step's name of a profile entry: 03_shared_memory."""
-    name = Path(str(entry.get("source", ""))).stem
+    name = str(entry["variant"])
     return name if name[:2].isdigit() else None
 
 

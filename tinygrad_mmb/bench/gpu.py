@@ -14,6 +14,7 @@ from tinygrad_mmb.bench.machine import EVENT_CLOCK, Call, Ceilings
 from tinygrad_mmb.kernels.launch import cuda_function, float32, int32, int64
 
 QUERY = ("clocks.sm", "clocks.mem", "power.draw", "temperature.gpu", "driver_version")
+COPIED = 1 << 30  # bytes of the copy that is timed, at least
 CHAINS, STEPS = 16, 4096  # independent chains of multiply-adds in a thread, and their length
 
 
@@ -86,7 +87,7 @@ class Gpu:
     def ceilings(self, seconds: float) -> Ceilings:
         """A copy, chains of multiply-adds in registers, and cuBLAS at 8192."""
         cp, share = self.cp, seconds / 8
-        size = max(8 * self.cache_bytes, 1 << 30) // 4
+        size = max(8 * self.cache_bytes, COPIED) // 4
         source, target = cp.ones(size, cp.float32), cp.empty(size, cp.float32)
         how = {"copy": f"copy_f32 of {source.nbytes >> 20} MiB, or CuPy's copy if that is faster"}
         fastest = min(

@@ -129,13 +129,18 @@ def checked(machine: Machine, problem: Problem, candidate: Candidate) -> Row | N
     )
     row.tol = accuracy.tolerance(dtype, problem.amount.depth)
     try:
-        call, results = candidate.make(problem, problem.args)
+        args = copied(problem.args)
+        call, results = candidate.make(problem, args)
         with no_grad():
             found = [host(machine, y) for y in results(call())]
+        changed = first_changed(problem.args, args)
     except (Declined, NoPeer):
         return None
     except Exception as error:  # whatever a kernel, ours or a user's, raises is its result
         row.note = f"{type(error).__name__}: {first_line(error)}"
+        return row
+    if changed is not None:
+        row.note = f"it changed its argument {changed} in place, which the others would be given"
         return row
     # a library gives the value only where ours gives statistics too
     expected = problem.expected[: len(found)] if problem.outputs > 1 else problem.expected
@@ -146,6 +151,14 @@ def checked(machine: Machine, problem: Problem, candidate: Candidate) -> Row | N
         if not math.isfinite(row.max_err):
             row.max_err = None
     return row
+
+
+def first_changed(before: Arguments, after: Arguments) -> int | None:
+    """The number of the first argument whose array is not what it was."""
+    for i, (a, b) in enumerate(zip(before, after, strict=True)):
+        if any(not (x == y).all() for x, y in zip(arrays_in([a]), arrays_in([b]), strict=True)):
+            return i
+    return None
 
 
 def host(machine: Machine, value: Any) -> Any:

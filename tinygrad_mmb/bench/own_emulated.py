@@ -19,8 +19,8 @@ def library_of(path: Path, kernel: str) -> emulated.Library:
     # the source stands in the text, not in an #include: what is compiled is what the cache looks at
     text = f'#include "platform.cuh"\n#line 1 "{path.resolve().as_posix()}"\n{source}\n'
     text += f"MMB_KERNEL_AS({kernel}, {kernel});\n"
-    folder = compile.cache_folder() / "added"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = compile.writable(compile.cache_folder()) / "added"
+    folder.mkdir(exist_ok=True)
     prepared = folder / f"{path.stem}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.cu"
     atomic.write_text(prepared, text)
     try:

@@ -7,90 +7,52 @@ as a multiple of the fewest that hold its data.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tinygrad_mmb.autograd.grad_mode import no_grad
 from tinygrad_mmb.bench.calls import Declined
 from tinygrad_mmb.bench.candidates import emulated
-from tinygrad_mmb.bench.cases import cases, prepare
+from tinygrad_mmb.bench.cases import Case, cases, prepare
 from tinygrad_mmb.bench.deadline import Deadline
 from tinygrad_mmb.bench.machine import Cpu
 from tinygrad_mmb.bench.options import Options, chosen, kernels
 from tinygrad_mmb.bench.registers import kernel_files
 from tinygrad_mmb.bench.work import BOTH
-from tinygrad_mmb.kernels.launch import emulated as launches
-
-
-@dataclass
-class Profiled:
-    """A launcher for the emulator that keeps what the checker counted, by kernel."""
-
-    found: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
-
-    def launch(
-        self,
-        file: str,
-        name: str,
-        grid: Sequence[int],
-        block: Sequence[int],
-        arguments: Sequence[Any],
-        shared: int,
-    ) -> None:
-        library = launches.library(file, "check")
-        library.option("seed", 0)
-        library.option("profile", 1)
-        try:
-            library.launch(name, tuple(grid), tuple(block), arguments, shared)
-            self.found[file, name] = accesses(library.so.mmb_profile().decode())
-        finally:
-            library.option("profile", 0)
-
-
-def accesses(text: str) -> list[dict[str, Any]]:
-    """The checker's report: one object for each source line that reads or writes memory."""
-    return [dict(entry) for entry in json.loads(text or "[]")]
-
-
-@contextmanager
-def profiled() -> Iterator[Profiled]:
-    """Inside the block, emulated kernels are counted."""
-    launcher = Profiled()
-    token = launches._current.set(launcher)  # type: ignore[arg-type]
-    try:
-        yield launcher
-    finally:
-        launches._current.reset(token)
+from tinygrad_mmb.kernels.launch.emulated import emulator
 
 
 def profile(options: Options, clock: Deadline) -> list[dict[str, Any]]:
-    """Every CUDA kernel that was asked for, at the sizes of the emulator."""
+    """Every CUDA kernel that was asked for, at sizes without edges: one entry a source line.
+
+    An entry has op, variant, shape and kernel, and what the checker counted: file, line, space
+    ("shared" or "global"), requests, times_ideal, and more.
+    """
     names = chosen(options.only, kernels())
-    machine, entries = Cpu(), []
-    with profiled() as launcher, no_grad():
-        for case in cases("small", False):
-            if clock.passed:
-                break
-            if case.kernel not in names or case.kind == BOTH:
-                continue
-            problem = prepare(machine, case, options.seed)
-            for candidate in emulated(case):
-                try:
-                    call, _ = candidate.make(problem, problem.args)
-                    launcher.found.clear()  # making a backward call runs forward
-                    call()
-                except (Declined, RuntimeError, TypeError):
-                    continue  # what is wrong with it stands in its row of the correctness check
-                for (file, kernel), lines in launcher.found.items():
-                    for line in lines:
-                        entries.append(
-                            {"op": case.kernel, "shape": case.shape, "source": file,
-                             "kernel": kernel} | line
-                        )  # fmt: skip
+    entries = []
+    for case in cases("even", True):
+        if clock.passed:
+            break
+        if case.kernel in names and case.kind != BOTH:
+            entries += of_case(case, options.seed)
+    return entries
+
+
+def of_case(case: Case, seed: int) -> list[dict[str, Any]]:
+    """The entries of one case, for every kernel that computes it."""
+    problem = prepare(Cpu(), case, seed)
+    entries = []
+    for candidate in emulated(case):
+        with emulator("check", profile=True) as launches, no_grad():
+            try:
+                call, _ = candidate.make(problem, problem.args)
+                launches.profiles.clear()  # to prepare a backward call, forward ran
+                call()
+            except (Declined, RuntimeError, TypeError):
+                continue  # what is wrong with it stands in its row of the correctness check
+        who = {"op": case.kernel, "variant": candidate.variant, "shape": case.shape}
+        for launch in launches.profiles:
+            entries += [who | {"kernel": launch["kernel"]} | line for line in launch["lines"]]
     return entries
 
 
