@@ -234,7 +234,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         """
         compiler = backend("extension", "nvcc")()
         if compiler is None:
-            raise RuntimeError("there is no nvcc, neither in NVCC, on PATH nor below CUDA_HOME")
+            raise RuntimeError("there is no nvcc: $NVCC, PATH and $CUDA_HOME lead to none")
         named = architectures()
         command = [compiler, *CUDA_FLAGS, "-ccbin", os.environ.get("CXX") or "c++"]
         for a in named:

@@ -103,20 +103,24 @@ def test_a_missing_compiler_is_told_with_its_remedy(monkeypatch):
     }
 
 
-def test_nvcc_is_found_by_its_variable_on_path_and_below_cuda_home(tmp_path, monkeypatch):
-    for name in ("NVCC", "CUDA_HOME"):
-        monkeypatch.delenv(name, raising=False)
+def test_nvcc_is_found_in_a_package_below_cuda_home_on_path_and_by_its_variable(
+    tmp_path, monkeypatch
+):
+    monkeypatch.delenv("NVCC", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CUDA_HOME", str(tmp_path / "cuda"))
+    monkeypatch.setattr(extension.sysconfig, "get_path", lambda name: str(tmp_path))
     assert extension.nvcc() is None
-    places = [tmp_path / "cuda" / "bin" / "nvcc", tmp_path / "nvcc", tmp_path / "mine"]
-    for path in places:
+    package = tmp_path / "nvidia" / "cu13" / "bin" / "nvcc"
+    for path in (package, tmp_path / "cuda" / "bin" / "nvcc", tmp_path / "nvcc", tmp_path / "mine"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("#!/bin/sh\n", encoding="utf-8")
         path.chmod(0o755)
         if path.name == "mine":
             monkeypatch.setenv("NVCC", str(path))
         assert extension.nvcc() == str(path)
+    monkeypatch.setenv("NVCC", "no-such-compiler")  # then no other is taken
+    assert extension.nvcc() is None
 
 
 def test_the_digest_of_sources_follows_their_content_and_names(tmp_path):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,9 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from tinygrad_mmb.backend import extension
+
 CUDA = Path(__file__).resolve().parents[2] / "csrc" / "cuda"
 KERNELS = CUDA / "kernels"
 BUDGET = Path(__file__).with_name("budget.json")
+NVCC = extension.nvcc()
 ARCHITECTURES = ("75", "80", "90a")
 ENTRY = re.compile(r"Compiling entry function '(\w+)' for 'sm_(\w+)'")
 SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
@@ -37,9 +39,9 @@ def files() -> list[str]:
 
 def nvcc_version() -> str | None:
     """As "13.0"; None where there is no nvcc."""
-    if not shutil.which("nvcc"):
+    if NVCC is None:
         return None
-    answer = subprocess.run(["nvcc", "--version"], capture_output=True, text=True, check=True)
+    answer = subprocess.run([NVCC, "--version"], capture_output=True, text=True, check=True)
     found = re.search(r"release (\d+\.\d+)", answer.stdout)
     return found.group(1) if found else None
 
@@ -49,7 +51,7 @@ def measured(file: str) -> Kernels:
 
     Raises: RuntimeError if nvcc finds an error.
     """
-    command = ["nvcc", "-std=c++17", "-O3", f"-I{CUDA}", "-Xptxas", "-v", "-fatbin"]
+    command = [str(NVCC), "-std=c++17", "-O3", f"-I{CUDA}", "-Xptxas", "-v", "-fatbin"]
     for a in ARCHITECTURES:
         command += ["-gencode", f"arch=compute_{a},code=sm_{a}"]
     with tempfile.TemporaryDirectory() as folder:

@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import os
 import shutil
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -43,12 +44,15 @@ def source_folders() -> list[Path]:
 
 
 def nvcc() -> str | None:
-    """The CUDA compiler: $NVCC, on PATH, below $CUDA_HOME, or at its usual place."""
+    """The CUDA compiler: what $NVCC names, and nothing else if it is set; on PATH, below
+    $CUDA_HOME, at its usual place, or where the packages of the extra [nvcc] bring it.
+    """
+    if named := os.environ.get("NVCC"):
+        return shutil.which(named)
     home = Path(os.environ.get("CUDA_HOME") or "/usr/local/cuda")
-    for name in (os.environ.get("NVCC"), "nvcc", str(home / "bin" / "nvcc")):
-        if name and (path := shutil.which(name)):
-            return path
-    return None
+    packages = Path(sysconfig.get_path("purelib")) / "nvidia"
+    places = [home / "bin" / "nvcc", *sorted(packages.glob("cu*/bin/nvcc"))]
+    return next(filter(None, map(shutil.which, ["nvcc", *map(str, places)])), None)
 
 
 def digest(name: str, folder: Path | None = None) -> str:
