@@ -27,7 +27,7 @@ struct Warpgroup {
 };
 std::vector<Warpgroup> warpgroups;
 
-unsigned existing_lanes(int warp) {  // the last warp of a block may have fewer than 32
+unsigned lanes_of(int warp) {  // the last warp of a block may have fewer than 32
     const int lanes = std::min(32, block_size() - warp * 32);
     return lanes == 32 ? ~0u : (1u << lanes) - 1;
 }
@@ -54,6 +54,8 @@ void prepare_warps(int threads) {
     for (Warp& w : warps) w.waiting.clear();
     warpgroups.assign((threads + 127) / 128, Warpgroup());
 }
+
+unsigned existing_lanes() { return lanes_of(self().warp()); }
 
 unsigned living_lanes() {
     const int first = self().warp() * 32;
@@ -94,7 +96,7 @@ void warp_collective(unsigned mask, void* brought, Exchange exchange, Place at) 
     Thread& me = self();
     if (!(mask >> me.lane() & 1))
         fail("warp-mask", at, "lane %d calls a warp operation whose mask %08x leaves it out", me.lane(), mask);
-    const unsigned needed = mask & existing_lanes(me.warp());
+    const unsigned needed = mask & lanes_of(me.warp());
     me.mask = mask;
     me.brought = brought;
     me.at = at;  // those who came before are compared with it

@@ -44,7 +44,7 @@ SEEN_BY_CHECKER = {
         *("-mllvm", "-tsan-instrument-func-entry-exit=0"),
     ],
 }
-INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
+INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[\"<]([^\">]+)[\">]", re.MULTILINE)
 UNUSED_DAYS = 60  # after which a compiled file is deleted
 
 
@@ -146,7 +146,7 @@ def kept(name: str) -> Path:
 
 
 def read_by(source: Path, folders: Sequence[Path]) -> list[Path]:
-    """The source and all files that it includes in quotes, as far as they are in `folders`."""
+    """The source and all files that it includes, as far as they are beside it or in `folders`."""
     found, waiting = {source}, [source]
     while waiting:
         path = waiting.pop()
@@ -170,9 +170,7 @@ def compiled(source: Path, flags: Sequence[str], kind: str) -> Path:
     folders = [root / "cuda", root / "emulator", root / "emulator" / "include"]
     command += [f"-I{folder}" for folder in folders]
     digest = hashlib.sha256(repr((command, version(compiler()), str(source), kind)).encode())
-    # those that every kernel reads, by <...>, are the stand-ins for NVIDIA's
-    stand_ins = sorted((root / "emulator" / "include").rglob("*.h"))
-    for path in {*read_by(source, folders), *stand_ins}:
+    for path in read_by(source, folders):
         digest.update(path.read_bytes())
     target = kept(f"{source.stem}-{digest.hexdigest()[:16]}.{kind}")
     _make(target, [*command, "-x", "c++", "-c", str(source)])

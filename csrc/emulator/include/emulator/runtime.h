@@ -44,7 +44,8 @@ int block_barrier(Reduce reduce, int value, Place at);
 using Exchange = void (*)(void** brought, unsigned mask);  // brought[lane]
 void warp_collective(unsigned mask, void* brought, Exchange exchange, Place at);
 unsigned active_lanes(Place at);  // those that come here too before nobody of the warp can go on
-unsigned living_lanes();          // of this thread's warp: those that have not returned
+unsigned existing_lanes();        // of this thread's warp: 32, or fewer at the end of the block
+unsigned living_lanes();          // of those, the ones that have not returned
 
 enum class Access { read, write, atomic };
 #if defined(EMULATOR_CHECK)
