@@ -67,6 +67,21 @@ def test_a_changed_project_is_installed_anew(project):
     assert project.run("train") == [".[train]"]
 
 
+def test_changed_sources_are_compiled_anew_if_an_extension_was_built(project):
+    (project.ROOT / "csrc" / "cuda").mkdir(parents=True)
+    kernel = project.ROOT / "csrc" / "cuda" / "one.cu"
+    kernel.write_text("first", encoding="utf-8")
+    project.run("train")
+    kernel.write_text("second", encoding="utf-8")
+    assert project.run("train") == []  # it is compiled when it runs
+    (project.ROOT / "tinygrad_mmb").mkdir()
+    (project.ROOT / "tinygrad_mmb" / "_cuda.cpython-312-x86_64-linux-gnu.so").touch()
+    assert project.run("train") == [".[train]"]
+    assert project.run("train") == []
+    kernel.write_text("third", encoding="utf-8")
+    assert project.run("train") == [".[train]"]
+
+
 def test_an_interrupted_installation_is_done_again(project, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt

@@ -4,8 +4,8 @@
     python3 tools/environment.py dev torch    several extras of pyproject.toml
 
 Nothing happens when .venv is sound, belongs to this folder, holds these extras and neither
-pyproject.toml nor setup.py has changed since. Only the standard library is used, and Windows works
-too.
+pyproject.toml nor setup.py has changed since, nor csrc if an extension was built from it. Only the
+standard library is used, and Windows works too.
 """
 
 from __future__ import annotations
@@ -29,14 +29,22 @@ OLDEST = (3, 11)
 def wanted(extras: set[str]) -> dict[str, Any]:
     """What the stamp of a fresh environment says."""
     digest = hashlib.sha256()
-    for name in ("pyproject.toml", "setup.py"):
-        digest.update((ROOT / name).read_bytes())
+    for path in (ROOT / "pyproject.toml", ROOT / "setup.py", *compiled_sources()):
+        digest.update(path.read_bytes())
     return {
         "folder": str(ROOT),
         "project": digest.hexdigest(),
         "build": os.environ.get("MMB_BUILD", ""),
         "extras": sorted(extras),
     }
+
+
+def compiled_sources() -> list[Path]:
+    """The files of csrc, if an extension lies in the package that was built from them."""
+    package = ROOT / "tinygrad_mmb"
+    if not [*package.glob("_*.so"), *package.glob("_*.pyd")]:
+        return []
+    return sorted(path for path in (ROOT / "csrc").rglob("*") if path.is_file())
 
 
 def sound() -> bool:
