@@ -16,7 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tinygrad_mmb.backend import extension
@@ -216,8 +216,9 @@ def forget_unused(folder: Path) -> None:
     """Delete what no process has used for a long time."""
     before = time.time() - UNUSED_DAYS * 86400
     for path in folder.iterdir():
-        if path.suffix in (".o", ".so", ".lock") and path.stat().st_mtime < before:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process has just deleted it
+            if path.suffix in (".o", ".so", ".lock") and path.stat().st_mtime < before:
+                path.unlink()
 
 
 @functools.cache
