@@ -138,7 +138,7 @@ NamedBarrier named[16];
 
 void unfinished(const char* what, Place at, const char* mend) {
     Finding finding;
-    finding.kind = "missing wait";
+    finding.kind = "missing-wait";
     finding.at.site = site_of(at);
     finding.text = what;
     finding.mend = mend;
@@ -234,9 +234,9 @@ void require_box(const char* what, const Box& box) {
     const size_t bytes = static_cast<size_t>(box.map.box_rows) * box.row_bytes();
     require_in_shared(what, box.shared, bytes, box.map.swizzle ? 1024 : 128, box.at);
     if (box.map.swizzle != 0 && box.map.swizzle != 128)
-        fail("not emulated", box.at, "%s: a swizzle of %d bytes; the emulator knows 0 and 128", what, box.map.swizzle);
+        fail("not-emulated", box.at, "%s: a swizzle of %d bytes; the emulator knows 0 and 128", what, box.map.swizzle);
     if (box.map.swizzle && box.row_bytes() != 128)
-        fail("tensor map", box.at, "%s: with the 128-byte swizzle a row of the box must have 128 bytes, not %d", what,
+        fail("tensor-map", box.at, "%s: with the 128-byte swizzle a row of the box must have 128 bytes, not %d", what,
              box.row_bytes());
 }
 
@@ -306,7 +306,7 @@ void take(void** brought) {
                  t);
         if (thread.committed == thread.finished && !thread.open_products) {  // until now the registers are its own
             if (!thread.fenced)
-                fail("missing fence", offer.product.at,
+                fail("missing-fence", offer.product.at,
                      "wgmma without wgmma_fence: the thread's registers may still be written by what came before. "
                      "Call ptx::wgmma_fence() first");
             group.d[t].assign(offer.d, offer.d + product.columns / 2);
@@ -407,7 +407,7 @@ void mbarrier_wait(uint64_t* barrier, int parity, Place at) {
 
 void tma_load(void* to, const TensorMap& map, uint64_t* barrier, int col, int row, Place at) {
     if (!barrier_at(barrier, at).known)
-        fail("missing fence", at, "TMA does not know of this mbarrier yet. Call ptx::fence_barrier_init() after "
+        fail("missing-fence", at, "TMA does not know of this mbarrier yet. Call ptx::fence_barrier_init() after "
                                   "mbarrier_init, and __syncthreads()");
     Box box{map, static_cast<char*>(to), barrier, col, row, at, self().index};
     require_box("tma_load", box);
@@ -422,7 +422,7 @@ void tma_store(const TensorMap& map, const void* from, int col, int row, Place a
     require_box("tma_store", box);
     checker::access(box.owner, from, static_cast<size_t>(map.box_rows) * box.row_bytes(), Access::read, at);
     if (fences == mine().fences_before)
-        fail("missing fence", at, "TMA does not see what was stored in shared memory: no fence_proxy_async since this "
+        fail("missing-fence", at, "TMA does not see what was stored in shared memory: no fence_proxy_async since this "
                                   "thread's last group of TMA stores. Each thread that stored calls ptx::fence_proxy_async(), "
                                   "then they meet, then one issues the store");
     if (options.early) leave(box);
@@ -462,7 +462,7 @@ void wgmma_commit() {
 void wgmma_wait(int pending, Place at) {
     ThreadWork& thread = mine();
     if (pending == 0 && thread.open_products)
-        fail("missing commit", at, "wgmma_wait waits for committed groups only: call ptx::wgmma_commit() before it");
+        fail("missing-commit", at, "wgmma_wait waits for committed groups only: call ptx::wgmma_commit() before it");
     Warpgroup& group = warpgroups[self().index / 128];
     group.groups.resize(std::max(group.groups.size(), thread.committed));
     for (; thread.finished + pending < thread.committed; ++thread.finished) {
@@ -504,7 +504,7 @@ bool elect_one(Place at) {
 
 void one_block_cluster(int blocks, Place at) {
     if (blocks != 1)
-        fail("not emulated", at, "clusters of more than one block are not emulated: launch the variant for one block");
+        fail("not-emulated", at, "clusters of more than one block are not emulated: launch the variant for one block");
 }
 
 }  // namespace emulator
