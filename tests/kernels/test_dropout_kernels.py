@@ -123,9 +123,11 @@ def test_bfloat16_is_scaled_in_float32():
 
 
 def test_reads_and_writes_use_every_byte_they_fetch():
-    for dtype in ("float16", "float32", "float64"):
+    for suffix, dtype in (("f16", "float16"), ("f32", "float32"), ("f64", "float64")):
         x = moved(RNG.standard_normal(4096).astype(dtype), 0)
-        found = [a for a in profile("dropout.cu", Dropout.apply, x, 0.3, 1) if a.space == "global"]
+        found = [
+            a for a in profile(f"dropout_{suffix}", Dropout.apply, x, 0.3, 1) if a.space == "global"
+        ]
         assert sum(a.requests for a in found) == 2 * x.nbytes // (16 * 32)
         # y begins where NumPy put it: in the middle of a sector at worst, 17 of them for 16
         assert all(a.ratio <= 17 / 16 for a in found)

@@ -1,0 +1,115 @@
+"""Convolution as a product with a matrix of windows that is made tile by tile; its gradients."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.kernels.launch import (
+    contiguous,
+    cuda_function,
+    cuda_kernel,
+    int32,
+    int64,
+    is_float,
+    suffix,
+)
+from tinygrad_mmb.kernels.launch.windows import LIMIT, counts_of, fits, packed
+from tinygrad_mmb.kernels.registry import WithExtras
+
+FILE = "conv2d/02_implicit_gemm.cu"
+THREADS, TILE = 256, 64  # of a block; rows and columns that it computes
+BLOCKS = 528  # 4 for each of the 132 multiprocessors of an H200: until then a sum is split
+GRID = 65535  # blocks along the second and third dimension of a grid
+SHARE = 512  # terms of a sum, of which a split has at least so many
+
+
+def is_convolution(x: Array, weight: Array, bias: Array | None, geometry: Any, groups: int) -> bool:
+    """Whether the kernels take these images and filters."""
+    if not is_float(x, weight, bias, wide=True) or not fits(geometry, x.shape[2:]):
+        return False
+    images, places = x.shape[0], math.prod(geometry.kernel)
+    windows = images * math.prod(counts_of(geometry, x.shape[2:]))
+    # columns and terms of the three products are C's int, and the grid's third dimension is short
+    most = max(windows, images * x.shape[2] * x.shape[3], max(weight.shape[:2]) * places)
+    return most < LIMIT and 0 < groups < GRID and 0 not in (*x.shape, *weight.shape)
+
+
+def is_gradient(g: Array, x: Array, weight: Array, extras: Any, **options: Any) -> bool:
+    """Whether the kernels take the gradient of what the forward twin computed."""
+    return is_float(g, x, weight, wide=True)
+
+
+@cuda_kernel("Conv2d", accepts=is_convolution)
+def conv2d(x: Array, weight: Array, bias: Array | None, geometry: Any, groups: int) -> WithExtras:
+    counts = counts_of(geometry, x.shape[2:])
+    y: Array = namespace(x).empty((x.shape[0], weight.shape[0], *counts), x.dtype)
+    arrays = [None if a is None else contiguous(a) for a in (x, weight, bias)]
+    grid = tiles(weight.shape[0] // groups, x.shape[0] * math.prod(counts), groups)
+    shape = described(x, weight, geometry, groups, 1)
+    cuda_function(FILE, f"conv2d_{suffix(x)}")(grid, (THREADS,), (y, *arrays, shape))
+    return WithExtras(y, (geometry, groups))
+
+
+@cuda_kernel("Conv2d.backward", accepts=is_gradient)
+def conv2d_backward(
+    g: Array, x: Array, weight: Array, extras: tuple[Any, int], needs_input_grad: Any
+) -> tuple[Any, ...]:
+    (need_x, need_weight, need_bias, *_), (geometry, groups) = needs_input_grad, extras
+    g, x, weight = contiguous(g), contiguous(x), contiguous(weight)
+    dx = gradient_of_images(g, x, weight, geometry, groups) if need_x else None
+    dweight = gradient_of_filters(g, x, weight, geometry, groups) if need_weight else None
+    dbias = gradient_of_bias(g) if need_bias else None
+    return dx, dweight, dbias, None, None
+
+
+def gradient_of_images(g: Array, x: Array, weight: Array, geometry: Any, groups: int) -> Array:
+    """∂L/∂x: for each pixel, the gradients of the windows that hold it, times their filters."""
+    dx = namespace(x).empty_like(x)
+    grid = tiles(x.shape[1] // groups, x.shape[0] * x.shape[2] * x.shape[3], groups)
+    shape = described(x, weight, geometry, groups, 1)
+    cuda_function(FILE, f"conv2d_dx_{suffix(x)}")(grid, (THREADS,), (dx, g, weight, shape))
+    return dx
+
+
+def gradient_of_filters(g: Array, x: Array, weight: Array, geometry: Any, groups: int) -> Array:
+    """∂L/∂weight: sums over all windows, split among blocks, and the parts added in their order."""
+    dweight = namespace(x).empty_like(weight)
+    terms = g.shape[0] * g.shape[2] * g.shape[3]
+    blocks = math.prod(tiles(weight.shape[0] // groups, math.prod(weight.shape[1:]), groups))
+    splits = max(1, min(BLOCKS // max(blocks, 1), terms // SHARE, GRID // groups))
+    parts = dweight if splits == 1 else namespace(x).empty((splits, *weight.shape), x.dtype)
+    grid = tiles(weight.shape[0] // groups, math.prod(weight.shape[1:]), groups * splits)
+    shape = described(x, weight, geometry, groups, splits)
+    cuda_function(FILE, f"conv2d_dweight_{suffix(x)}")(grid, (THREADS,), (parts, g, x, shape))
+    if splits > 1:
+        cuda_function(FILE, f"sum_splits_{suffix(x)}")(
+            (-(-weight.size // THREADS),),
+            (THREADS,),
+            (dweight, parts, int64(weight.size), int32(splits)),
+        )
+    return dweight
+
+
+def gradient_of_bias(g: Array) -> Array:
+    """∂L/∂bias: the sum over images and windows."""
+    n, filters, *counts = g.shape
+    dbias: Array = namespace(g).empty((filters,), g.dtype)
+    cuda_function(FILE, f"conv2d_dbias_{suffix(g)}")(
+        (filters,), (THREADS,), (dbias, g, int32(n), int32(filters), int32(math.prod(counts)))
+    )
+    return dbias
+
+
+def tiles(rows: int, cols: int, deep: int) -> tuple[int, int, int]:
+    """The grid of a product with so many rows and columns, `deep` of them side by side."""
+    return -(-cols // TILE), -(-rows // TILE), deep
+
+
+def described(x: Array, weight: Array, geometry: Any, groups: int, splits: int) -> bytes:
+    """The struct Convolution of the kernels."""
+    windows = packed(geometry, x.shape[2:], counts_of(geometry, x.shape[2:]))
+    channels, filters = x.shape[1] // groups, weight.shape[0] // groups
+    return windows + struct.pack("5i", x.shape[0], channels, filters, groups, splits)
