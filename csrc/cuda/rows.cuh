@@ -37,6 +37,23 @@ struct Team {
         for (int lane = size / 2; lane > 0; lane /= 2) v += __shfl_xor_sync(WARP, v, lane);
         return v;
     }
+    // Two sums at the price of one: they share the barriers.
+    template <class T>
+    __device__ __forceinline__ void sum(T& a, T& b) const {
+        for (int lane = (size < 32 ? size : 32) / 2; lane > 0; lane /= 2) {
+            a += __shfl_xor_sync(WARP, a, lane);
+            b += __shfl_xor_sync(WARP, b, lane);
+        }
+        if (size <= 32) return;
+        __shared__ T partial[2][32];
+        const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+        __syncthreads();  // `partial` may still be read from the last call
+        if (lane == 0) partial[0][warp] = a, partial[1][warp] = b;
+        __syncthreads();
+        const bool there = lane < blockDim.x / 32;
+        a = warp_sum(there ? partial[0][lane] : T(0));
+        b = warp_sum(there ? partial[1][lane] : T(0));
+    }
     template <class T>
     __device__ __forceinline__ T max(T v) const {
         if (size > 32) return block_max(v);
@@ -114,7 +131,7 @@ struct Span {
     }
 };
 
-// A row that stays in memory: weights, which all rows share and the caches hold.
+// A row that stays in memory: weights, which all rows share and the caches hold. Null: all `fill`.
 template <class T>
 struct Streamed {
     const T* x;
@@ -123,7 +140,7 @@ struct Streamed {
 
     __device__ __forceinline__ Values<T> held(int k) const { return fetch(k); }
     __device__ __forceinline__ Values<T> fetch(int k) const {
-        return read_pack(x, span.template at<T>(k), span.cols, fill);
+        return read_pack(x, span.template at<T>(k), x ? span.cols : 0, fill);
     }
 };
 

@@ -186,10 +186,13 @@ def test_gradients_pass_the_gradient_check_through_the_kernels(function, dims):
     assert on_kernels(gradcheck, f, (x,))
 
 
-@pytest.mark.parametrize(("shape", "dim"), [((4, 4096), 1), ((256, 128), 0)])
-def test_each_byte_is_fetched_once_and_without_bank_conflicts(shape, dim):
+@pytest.mark.parametrize(
+    ("kernel", "shape", "dim"),
+    [("sum_rows_f32", (4, 4096), 1), ("sum_columns_packed_f32", (256, 128), 0)],
+)
+def test_each_byte_is_fetched_once_and_without_bank_conflicts(kernel, shape, dim):
     x = moved(numbers(shape), 0)
-    found = profile("reduction.cu", ops.sum, x, dim)
+    found = profile(kernel, ops.sum, x, dim)
     reading = [a for a in found if a.space == "global" and a.requests == x.size // (4 * 32)]
     assert [a.ratio for a in reading] == [1.0]
     assert {a.ratio for a in found if a.space == "shared"} <= {1.0}

@@ -204,7 +204,7 @@ def test_bfloat16_rows_are_computed_in_float32():
 
 def test_reads_and_writes_of_aligned_rows_use_every_byte_they_fetch():
     x = moved(logits((4, 4096)), 0)
-    found = [a for a in profile("softmax.cu", ops.softmax, x, 1) if a.space == "global"]
+    found = [a for a in profile("softmax_rows_long_f32", ops.softmax, x, 1) if a.space == "global"]
     assert [a.requests for a in found] == [x.size // (4 * 32)] * 2  # a pack per lane, once each way
     # NumPy's results start at 16 bytes, so that a warp's 16 sectors may be cut to 17; GPUs: at 256
     assert min(a.ratio for a in found) == 1.0 and max(a.ratio for a in found) <= 17 / 16 + 1e-3
@@ -212,7 +212,7 @@ def test_reads_and_writes_of_aligned_rows_use_every_byte_they_fetch():
 
 def test_neither_partial_sums_nor_slots_meet_bank_conflicts():
     x = logits((1, 17000))  # 512 threads, one pack each in shared memory
-    shared = [a for a in profile("softmax.cu", ops.softmax, x, 1) if a.space == "shared"]
+    shared = [a for a in profile("softmax_rows_long_f32", ops.softmax, x, 1) if a.space == "shared"]
     assert shared and {a.ratio for a in shared} == {1.0}
 
 

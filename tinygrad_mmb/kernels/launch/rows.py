@@ -45,12 +45,14 @@ class RowPlan:
         return (-(-rows * self.team // self.threads),)
 
 
-def plan_rows(cols: int, itemsize: int, held: int, shared: int = 0, arrays: int = 1) -> RowPlan:
+def plan_rows(
+    cols: int, itemsize: int, held: int, shared: int = 0, largest: int = LARGEST_BLOCK
+) -> RowPlan:
     """Share rows of `cols` numbers among threads that keep up to `held` packs in registers.
 
-    `shared` is what a block may have of shared memory, 0 where the kernel uses none; `arrays` is
-    how many packs a slot takes. Two rows at a time on a multiprocessor are better than one: while
-    one is loaded, the other is stored.
+    `shared` is what a block may have of shared memory, 0 where the kernel uses none; `largest` is
+    how many threads a block may have. Two rows at a time on a multiprocessor are better than one:
+    while one is loaded, the other is stored.
     """
     per_pack = PACK // itemsize
     # rows whose length is no multiple of a pack start between packs
@@ -61,15 +63,15 @@ def plan_rows(cols: int, itemsize: int, held: int, shared: int = 0, arrays: int 
         return RowPlan(False, power_of_two(packs), THREADS, 0)
     if packs <= 32 * held:
         return RowPlan(True, 32, THREADS, 0)
-    for threads, limit in ((LARGEST_BLOCK // 2, shared // 2), (LARGEST_BLOCK, shared)):
+    for threads, limit in ((largest // 2, shared // 2), (largest, shared)):
         if packs <= threads * held:
             team = 32 * math.ceil(packs / (32 * held))
             return RowPlan(True, team, team, 0)
         slots = math.ceil(packs / threads) - held
-        if slots * threads * PACK * arrays <= limit - RESERVED:
+        if slots * threads * PACK <= limit - RESERVED:
             return RowPlan(True, threads, threads, slots)
-    slots = max(0, shared - RESERVED) // (LARGEST_BLOCK * PACK * arrays)
-    return RowPlan(True, LARGEST_BLOCK, LARGEST_BLOCK, slots)
+    slots = max(0, shared - RESERVED) // (largest * PACK)
+    return RowPlan(True, largest, largest, slots)
 
 
 def power_of_two(n: int) -> int:
