@@ -89,6 +89,8 @@ class thread_block_tile : public lanes_of_warp {
 
    public:
     EMULATOR_INLINE thread_block_tile() : lanes_of_warp(tile_mask(N)) {}
+    template <class Other>  // thread_block_tile<32> tile = tiled_partition<32>(block)
+    EMULATOR_INLINE thread_block_tile(const thread_block_tile<N, Other>& other) : lanes_of_warp(other) {}
     EMULATOR_INLINE static constexpr unsigned num_threads() { return N; }
     EMULATOR_INLINE static constexpr unsigned size() { return N; }
     EMULATOR_INLINE unsigned meta_group_rank() const { return thread_block::thread_rank() / N; }
