@@ -299,12 +299,12 @@ def test_none_builds_none(tiny_project):
 
 @pytest.fixture(scope="module")
 def small_checkout(checkout, tmp_path_factory):
-    """The sources with one file of kernels: what is built is the truth, but sooner."""
+    """The sources with two files of kernels: what is built is the truth, but sooner."""
     copy = tmp_path_factory.mktemp("small") / FOLDER
     shutil.copytree(checkout, copy)
     kernels = copy / "csrc" / "cuda" / "kernels"
     for path in kernels.rglob("*.cu"):
-        if path.name != "softmax.cu":
+        if path.name not in ("softmax.cu", "sgd.cu"):
             path.unlink()
     return copy
 
@@ -339,6 +339,84 @@ def states(site, environment):
     return told["extensions"]
 
 
+# the table of parameters, addresses among them, goes to the kernel as an object by value
+SGD = """
+import numpy as np
+import tinygrad_mmb as tm
+p = tm.nn.Parameter(tm.tensor([1.0, 2.0, 3.0]))
+p.grad = tm.tensor([1.0, 0.0, -2.0])
+with tm.use_kernels("emulator", strict=True):
+    tm.optim.SGD([p], lr=0.5).step()
+assert p.tolist() == [0.5, 2.0, 4.0]
+"""
+
+ARGUMENTS = """
+import numpy as np
+from tinygrad_mmb import _emulator
+name = "softmax_rows_short_f32"
+kinds = _emulator.kernels()[name]
+assert kinds[:3] == ["p", "P", "i4"]
+x = np.array([[1.0, 2.0, 3.0]], "float32")
+y = np.zeros_like(x)
+good = [y.ctypes.data, x.ctypes.data, 1, 3, 32, 0][:len(kinds)]
+
+def launch(i, value, name=name):
+    values = good[:i] + [value] + good[i + 1:]
+    _emulator.launch(name, (1,), (32,), 0, 0, tuple(values))
+
+for value in (1, np.int32(1), np.uint32(1)):
+    y[:] = 0
+    launch(2, value)
+    np.testing.assert_allclose(y, np.exp(x) / np.exp(x).sum(), rtol=1e-6)
+for i, value, words in [
+    (0, x, "a pointer: an address as an int, or None"),
+    (0, 1.0, "a pointer"),
+    (1, 2**64, "does not fit"),
+    (1, -1, "does not fit"),
+    (2, 1.0, "a signed integer of 4 bytes"),
+    (2, np.int64(1), "a signed integer of 4 bytes"),
+    (2, np.float32(1), "a signed integer of 4 bytes"),
+    (2, 2**31, "into which it does not fit"),
+    (2, np.uint32(2**31), "into which it does not fit"),
+    (2, "1", "a signed integer"),
+    (2, b"1234", "a signed integer"),
+    (2, True, "a signed integer"),
+    (2, None, "a signed integer"),
+]:
+    try:
+        launch(i, value)
+    except TypeError as error:
+        assert str(error).startswith(f"kernel {name}: argument {i} is {value!r} ("), error
+        assert words in str(error), error
+    else:
+        raise AssertionError((i, value))
+for arguments, words in [
+    ((name, (1,), (32,), 0, 0, tuple(good[:-1])), f"takes {len(good)} arguments, but got"),
+    ((name, (), (32,), 0, 0, tuple(good)), "grid has 0 numbers"),
+    ((name, (1,), (1, 1, 1, 1), 0, 0, tuple(good)), "block has 4 numbers"),
+]:
+    try:
+        _emulator.launch(*arguments)
+    except TypeError as error:
+        assert words in str(error), error
+    else:
+        raise AssertionError(arguments)
+try:
+    launch(0, 1, "nothing")
+except KeyError as error:
+    assert "no kernel is listed under the name nothing" in str(error)
+table = _emulator.kernels()
+by_value = next(k for k, kinds in table.items() if kinds[0].startswith("o"))
+size = int(table[by_value][0][1:])
+rest = (0,) * (len(table[by_value]) - 1)
+try:
+    _emulator.launch(by_value, (1,), (32,), 0, 0, (bytes(size - 1), *rest))
+except TypeError as error:
+    assert f"an object by value: bytes, {size} of them" in str(error), error
+else:
+    raise AssertionError(by_value)
+"""
+
 LAUNCH = """
 from tinygrad_mmb import _cuda
 assert _cuda.architectures() == ["75"]
@@ -359,7 +437,8 @@ def test_with_nvcc_and_compiler_the_wheel_holds_both_and_a_launch_says_what_is_m
     site, environment = unpacked_wheel(small_checkout, tmp_path, MMB_BUILD="cuda,emulator")
     assert libraries(site) == ["_cuda", "_emulator"]
     assert states(site, environment) == {"cuda": "active", "emulator": "active"}
-    call(sys.executable, "-c", SOFTMAX, cwd=site, env=environment)
+    for code in (SOFTMAX, SGD, ARGUMENTS):
+        call(sys.executable, "-c", code, cwd=site, env=environment)
     assert not (tmp_path / "kept").exists()  # nothing had to be compiled
     said = call(sys.executable, "-c", LAUNCH, cwd=site, env=environment)
     assert said == "" or said.startswith(

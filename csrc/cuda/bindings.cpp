@@ -122,10 +122,10 @@ void write_real(const Entry& kernel, int i, py::handle value, unsigned char* to)
 }
 
 void write_pointer(const Entry& kernel, int i, py::handle value, unsigned char* to) {
-    void* address = nullptr;
+    std::size_t address = 0;
     if (!value.is_none()) {
         if (!PyLong_CheckExact(value.ptr())) refuse(kernel, i, value);
-        address = PyLong_AsVoidPtr(value.ptr());
+        address = PyLong_AsSize_t(value.ptr());
         if (PyErr_Occurred()) {
             PyErr_Clear();
             refuse(kernel, i, value, too_large);
