@@ -12,6 +12,7 @@ from tinygrad_mmb.kernels.cuda.matmul_launch import (
     ONE,
     SIMT,
     WGMMA,
+    for_tensor_cores,
     product,
     simt_product,
     strides_of,
@@ -171,6 +172,7 @@ def _tensor_cores(name: str, number: str, dtype: str, rounding: float) -> None:
     """Enter step 09 for one kind of number."""
 
     def run(a: Array, b: Array) -> Array:
+        a, b = for_tensor_cores(a), for_tensor_cores(b)
         y = namespace(a).empty((a.shape[0], b.shape[1]), dtype=a.dtype)
         return y if y.size == 0 else tensor_core_product(y, a, b, None, None, ONE, number)
 

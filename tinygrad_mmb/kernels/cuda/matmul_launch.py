@@ -37,12 +37,15 @@ def product(a: Array, b: Array, bias: Array | None = None, activation: str | Non
     y = namespace(a).empty((*shape, rows, cols), dtype=a.dtype)
     if y.size == 0:
         return y
+    narrow = a.dtype.name == "float16" and capability(a) >= SM80
+    if narrow:
+        a, b = for_tensor_cores(a), for_tensor_cores(b)
     batch = batch_of(a, b, shape)
     if batch is None:  # more dimensions than a kernel takes: one of them here
         for i in range(shape[0]):
             y[i] = product(at(a, i, len(shape)), at(b, i, len(shape)), bias, activation)
         return y
-    if a.dtype.name == "float16" and capability(a) >= SM80:
+    if narrow:
         return tensor_core_product(y, a, b, bias, activation, batch, "f16")
     best = plan(rows, cols, depth, batch.outer * batch.inner, a)
     return simt_product(y, a, b, bias, activation, batch, best)
@@ -152,15 +155,9 @@ def tensor_core_product(
     batch: Batch,
     number: str,
 ) -> Array:
-    """By 09_tensor_cores.cu. An operand that is contiguous in no dimension is copied."""
+    """By 09_tensor_cores.cu, for operands that are contiguous in rows or in columns."""
     rows, depth, cols = a.shape[-2], a.shape[-1], b.shape[-1]
-    if major(a) is None or major(b) is None:  # the copies are not broadcast any more
-        a, b = (x if major(x) else contiguous(x) for x in (a, b))
-        again = batch_of(a, b, y.shape[:-2])
-        assert again is not None  # contiguous dimensions join
-        batch = again
-    (a_major, lda), (b_major, ldb) = major(a) or ("", 0), major(b) or ("", 0)
-    layout = {"row": "n", "col": "t"}[a_major] + {"row": "n", "col": "t"}[b_major]
+    (a_layout, lda), (b_layout, ldb) = layout_of(a), layout_of(b)
     batches = batch.outer * batch.inner
     big = batches * ceil(rows, 128) * ceil(cols, 256) >= multiprocessors(y)
     size, tile_rows, tile_cols, threads = (
@@ -170,7 +167,7 @@ def tensor_core_product(
     shared = 4 * 64 * (tile_rows + tile_cols)
     strides = (lda, ldb, cols, *batch.a, *batch.b)
     sizes = (ACTIVATIONS[activation], rows, cols, depth, batch.inner)
-    cuda_function(MMA, f"matmul_{size}_{layout}_{number}")(
+    cuda_function(MMA, f"matmul_{size}_{a_layout}{b_layout}_{number}")(
         (blocks,),
         (threads,),
         (y, a, b, bias, *map(int32, sizes), *map(int64, strides)),
@@ -179,14 +176,19 @@ def tensor_core_product(
     return y
 
 
-def major(x: Array) -> tuple[str, int] | None:
-    """Whether rows ("row") or columns ("col") are contiguous, and how far apart they lie."""
+def layout_of(x: Array) -> tuple[str, int]:
+    """Rows are contiguous ("n") or columns are ("t"), and how far apart they lie; else ""."""
     down, across = strides_of(x)
-    if across == 1 or x.shape[-1] == 1:
-        return "row", down
-    if down == 1 or x.shape[-2] == 1:
-        return "col", across
-    return None
+    if across == 1 or x.shape[-1] <= 1:
+        return "n", down
+    if down == 1 or x.shape[-2] <= 1:
+        return "t", across
+    return "", 0
+
+
+def for_tensor_cores(x: Array) -> Array:
+    """x if rows or columns are contiguous, else a copy, which is counted."""
+    return x if layout_of(x)[0] else contiguous(x)
 
 
 def wgmma_product(
