@@ -4,7 +4,8 @@
     pytest --device stand-in    the same without one: tests/device/stand_in.py plays CuPy, strictly
     pytest --kernels emulator   every test inside use_kernels("emulator"); fails if a twin never ran
 
-A test marked host_only does not run with --device: the marker says why.
+A test marked host_only does not run with --device: the marker says why. One marked device_only
+runs with --device only.
 """
 
 from __future__ import annotations
@@ -39,7 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--device") == "cpu":
+    where = config.getoption("--device")
+    for item in items:
+        marker = item.get_closest_marker("device_only")
+        if marker is not None and (where == "cpu" or where not in (marker.args or [where])):
+            item.add_marker(pytest.mark.skip(reason="runs with --device"))
+    if where == "cpu":
         return
     from tests.device import session
 

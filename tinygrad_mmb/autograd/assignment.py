@@ -16,7 +16,7 @@ from tinygrad_mmb.autograd.inplace import (
 )
 from tinygrad_mmb.autograd.overlap import is_dense, refuse_overlap, refuse_repetition
 from tinygrad_mmb.autograd.promotion import fits
-from tinygrad_mmb.backend import DType, namespace, refuse_mixed_devices, uint8
+from tinygrad_mmb.backend import DType, refuse_mixed_devices, share_memory, uint8
 
 if TYPE_CHECKING:
     from tinygrad_mmb.autograd.tensor import Tensor
@@ -123,9 +123,7 @@ def _set_places(part: Tensor, indices: tuple[Any, ...], value: Any) -> None:
     refuse_repetition(part.array)
     others = [value, *indices]
     for y in others:
-        if isinstance(y, tensors.Tensor) and (
-            y is part or namespace(y.array).may_share_memory(y.array, part.array)
-        ):
+        if isinstance(y, tensors.Tensor) and (y is part or share_memory(y.array, part.array)):
             raise RuntimeError(
                 "unsupported operation: some elements of the input tensor and the written-to "
                 "tensor refer to a single memory location. clone() one of them first."

@@ -140,7 +140,7 @@ def convert(x: Tensor, args: tuple[Any, ...], options: dict[str, Any]) -> Tensor
         elif isinstance(a, bool):
             flags.append(a)
         elif a is None or (
-            isinstance(a, (str, backend.device)) and position == 0 and device is None
+            isinstance(a, (str, int, backend.device)) and position == 0 and device is None
         ):
             device = a if a is not None else device
         elif position <= 1 and dtype is None and is_dtype(a):

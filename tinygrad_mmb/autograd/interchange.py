@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mmb import ops
-from tinygrad_mmb.backend import Array, as_array, is_array, namespace, to_numpy
+from tinygrad_mmb.backend import Array, as_array, cpu, device_of, is_array, namespace
 
 if TYPE_CHECKING:
     from tinygrad_mmb.autograd.tensor import Tensor
@@ -71,13 +71,12 @@ class Interchange:
                 "Can't call numpy() on Tensor that requires grad. "
                 "Use tensor.detach().numpy() instead."
             )
-        array = self.array
-        if to_numpy(array) is not array:
+        if device_of(self.array) != cpu:
             raise TypeError(
-                "can't convert a cuda device type tensor to numpy. "
+                f"can't convert {device_of(self.array)} device type tensor to numpy. "
                 "Use tensor.cpu().numpy() instead."
             )
-        return array
+        return self.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         array = self.numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.backend import Array, namespace, share_memory
 
 if TYPE_CHECKING:
     from tinygrad_mmb.autograd.tensor import Tensor
@@ -26,8 +26,7 @@ def refuse_repetition(a: Array) -> None:
 def refuse_overlap(target: Tensor, source: Tensor, same_place_is_fine: bool = True) -> None:
     """Raise if what is read and what is written overlap without being the same."""
     a, b = target.array, source.array
-    xp = namespace(a)
-    if not xp.may_share_memory(a, b):
+    if not share_memory(a, b):
         return
     if same_place_is_fine and address(a) == address(b) and a.shape == b.shape:
         if a.strides == b.strides and (1 not in a.shape or made_alike(target, source)):
@@ -43,7 +42,7 @@ def refuse_overlap(target: Tensor, source: Tensor, same_place_is_fine: bool = Tr
             "unsupported operation: some elements of the input tensor and the written-to tensor "
             "refer to a single memory location. clone() one of them before the operation."
         )
-    if xp.shares_memory(a, b):
+    if namespace(a).shares_memory(a, b):
         raise NotImplementedError(
             "the tensor read and the tensor written overlap in memory, so the result would depend "
             "on the order of the elements. clone() one of them before the operation."

@@ -343,7 +343,10 @@ def tensor(
         array = to_device(array, device)
     elif not given:  # a Tensor's numbers stay where they are
         array = to_default_device(array)
-    return Tensor(namespace(array).array(array), requires_grad=requires_grad)
+    t = wrap(namespace(array).array(array))
+    if requires_grad:
+        t.requires_grad = True
+    return t
 
 
 def plain(data: Any) -> Any:

@@ -67,11 +67,13 @@ def is_floating(value: Any) -> bool:
 def cupy() -> ModuleType:
     """CuPy, imported now if it was not yet. It takes seconds, and memory of the GPU.
 
-    Raises: RuntimeError if this Python has none.
+    Raises: RuntimeError if this Python has none, or one that cannot be loaded.
     """
     try:
         import cupy as library
-    except ImportError:
+    except ImportError as error:
+        if getattr(error, "name", "cupy") != "cupy":
+            raise RuntimeError(f"CuPy is installed, but cannot be imported: {error}") from error
         raise RuntimeError(
             "this Python has no CuPy, so there is no CUDA device. Stay on device='cpu', or, on a "
             "machine with an NVIDIA GPU, install CuPy for its CUDA version."
@@ -164,4 +166,6 @@ def smallest(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
 
 def share_memory(a: Array, b: Array) -> bool:
     """Whether a write to `a` may be seen in `b`."""
-    return bool(namespace(a, b).may_share_memory(a, b))
+    if isinstance(a, np.ndarray) is not isinstance(b, np.ndarray):
+        return False  # one on the CPU, one on a GPU
+    return bool(namespace(a).may_share_memory(a, b))

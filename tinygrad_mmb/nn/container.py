@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
-from tinygrad_mmb.autograd.tensor import Tensor
+from tinygrad_mmb.autograd.tensor import Tensor, tensor
 from tinygrad_mmb.nn.linear import Linear
 from tinygrad_mmb.nn.module import Module, indented, no_module
 from tinygrad_mmb.nn.parameter import Parameter
@@ -328,7 +328,7 @@ class ParameterList(Numbered):
 
     @classmethod
     def samples(cls, rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
-        yield (cls([Tensor(rng.standard_normal(3)), Tensor(rng.standard_normal((2, 1)))]),)
+        yield (cls([tensor(rng.standard_normal(3)), tensor(rng.standard_normal((2, 1)))]),)
         yield (cls(),)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_mmb.autograd.tensor import Tensor
-from tinygrad_mmb.backend import int64, namespace
+from tinygrad_mmb.backend import int64
 from tinygrad_mmb.nn import functional as F  # noqa: N812 - PyTorch's habit
 from tinygrad_mmb.nn import init
 from tinygrad_mmb.nn.module import Module
@@ -52,7 +52,7 @@ class BatchNorm(Module):
         self.num_batches_tracked: Tensor | None
         self.register_buffer("running_mean", init.blank(shape, dtype) if tracked else None)
         self.register_buffer("running_var", init.blank(shape, dtype) if tracked else None)
-        count = Tensor(namespace().zeros((), int64)) if tracked else None
+        count = init.blank((), int64) if tracked else None
         self.register_buffer("num_batches_tracked", count)
         self.reset_parameters()
         if device is not None:

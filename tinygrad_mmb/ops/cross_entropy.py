@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_mmb import backend, ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.fused import Fused
-from tinygrad_mmb.autograd.tensor import Tensor, X
+from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
 from tinygrad_mmb.backend import Array, DType, namespace
 from tinygrad_mmb.ops.dimensions import require_tensor
 from tinygrad_mmb.ops.loss import reduction_of, refuse_integers
@@ -239,9 +239,9 @@ def safe_classes(where: str, target: Any, classes: int, ignore_index: int) -> tu
             f"classes, 0 to {classes - 1}, and ignore_index is {ignore_index}"
         )
     if isinstance(target, Tensor):
-        safe = Tensor(t)
+        safe = wrap(t)
         safe._storage = target.memory  # so that a write to the target is noticed in backward
-        return None if ignored is None else Tensor(ignored), safe
+        return None if ignored is None else wrap(ignored), safe
     return ignored, t
 
 
@@ -250,16 +250,16 @@ def class_weights(target: Any, weight: Any, ignore_index: int, dtype: DType) -> 
     t = getattr(target, "array", target)
     kept = (t != ignore_index).astype(dtype)
     if weight is None:
-        return Tensor(kept) if isinstance(target, Tensor) else kept
+        return wrap(kept) if isinstance(target, Tensor) else kept
     w = getattr(weight, "array", weight)
     w = w[namespace(t).where(t == ignore_index, 0, t).astype(backend.int64)] * kept
-    return Tensor(w) if isinstance(target, Tensor) else w
+    return wrap(w) if isinstance(target, Tensor) else w
 
 
 def taken(weight: Any, t: Any) -> Any:
     """weight[t], a constant."""
     w = getattr(weight, "array", weight)[getattr(t, "array", t)]
-    return Tensor(w) if isinstance(t, Tensor) else w
+    return wrap(w) if isinstance(t, Tensor) else w
 
 
 def pick(x: Any, t: Any) -> Any:

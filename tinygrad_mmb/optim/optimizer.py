@@ -7,6 +7,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from sys import modules
 from typing import Any, ClassVar
 
 from tinygrad_mmb.autograd.grad_mode import enable_grad
@@ -19,6 +20,7 @@ from tinygrad_mmb.backend import (
     float64,
     get_default_dtype,
     namespace,
+    refuse_mixed_devices,
 )
 from tinygrad_mmb.kernels.registry import select
 from tinygrad_mmb.optim.options import number
@@ -130,6 +132,9 @@ class Optimizer:
         ]
         thetas = [p.array for p in params]
         gs = [g.array for p in params if (g := p.grad) is not None]
+        if "cupy" in modules:
+            for pair in zip(thetas, gs, strict=True):
+                refuse_mixed_devices(pair)  # p.data = ... may have moved a parameter alone
         key = self.kernel
         twin = None if key is None else select(key, (thetas, gs, states, ts), **options)
         if twin is not None:
