@@ -14,15 +14,9 @@ from tinygrad_mmb.bench.options import BenchError
 from tinygrad_mmb.bench.results import Row
 
 LOSS = 0.05
-KEPT, GAINED, LOST, UNSURE, GONE, WRONG = (
-    "kept",
-    "gained",
-    "LOST",
-    "within the noise",
-    "gone",
-    "WRONG NOW",
-)
+KEPT, GAINED, LOST, UNSURE = "kept", "gained", "LOST", "within the noise"
 INSIDE, OUTSIDE = "inside", "OUTSIDE"
+WRONG, NO_RATIO, NOT_RUN = "WRONG NOW", "no ratio", "not run"
 
 
 @dataclass(frozen=True)
@@ -92,11 +86,14 @@ def changes(old: Sequence[Row], new: Sequence[Row]) -> list[Change]:
 
 
 def change(was: Row, row: Row) -> str:
+    """One row then and now, by its ratio to the peer that was the fastest then."""
     if was.ok and not row.ok:
         return WRONG
+    if was.ratio is None:
+        return KEPT
     a, b = against(was, was.peer), against(row, was.peer)
     if a is None or b is None:
-        return KEPT if was.ratio is None and row.ratio is None else GONE
+        return NO_RATIO
     if b[0] < (1.0 - LOSS) * a[0]:
         return LOST if b[2] < a[1] else UNSURE
     return GAINED if b[1] > a[2] else KEPT
@@ -109,27 +106,22 @@ def reproductions(old: Sequence[Row], new: Sequence[Row]) -> list[Change]:
     for name, was in by_name(old).items():
         row = now.get(name)
         if row is None:
-            found.append(Change(label(was), ratio_text(was), "not run", GONE, True))
+            found.append(Change(label(was), ratio_text(was), "", NOT_RUN, True))
             continue
         verdict = reproduced(was, row)
         found.append(
-            Change(
-                label(was),
-                ratio_text(was),
-                ratio_text(row),
-                verdict,
-                verdict in (OUTSIDE, WRONG, GONE),
-            )
+            Change(label(was), ratio_text(was), ratio_text(row), verdict, verdict != INSIDE)
         )
     return found
 
 
 def reproduced(was: Row, row: Row) -> str:
+    """Whether today's interval meets that of then."""
     if was.ok != row.ok:
         return WRONG if was.ok else OUTSIDE
+    if was.ratio is None:
+        return INSIDE
     a, b = against(was, was.peer), against(row, was.peer)
-    if a is None and (was.ratio is None or b is None):
-        return INSIDE if row.ok == was.ok and (was.ratio is None) else GONE
     if a is None or b is None:
-        return GONE
+        return NO_RATIO
     return INSIDE if b[1] <= a[2] and a[1] <= b[2] else OUTSIDE

@@ -78,7 +78,8 @@ def roofline(content: dict[str, Any]) -> Figure:
     axes.set_title("Roofline: each point is one variant at one size")
     axes.grid(alpha=0.25, which="both")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
+    if looks:
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
     stamp(figure, content)
     return figure
 

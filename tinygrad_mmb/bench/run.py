@@ -171,8 +171,9 @@ class Run:
         clock = self.deadline.share(3)
         found = own.cases(added, "small", False) if added else list(cases("small", False))
         names = chosen(self.options.only, list(dict.fromkeys(c.kernel for c in found)))
+        shapes = self.options.shapes
         for case in one_of_each_first(found):
-            if case.kernel not in names:
+            if case.kernel not in names or (shapes and (case.kernel, case.shape) not in shapes):
                 continue
             everybody: list[Candidate] = [*own.emulated_of(added, case), *emulated(case)]
             if not everybody:

@@ -17,6 +17,7 @@ from tinygrad_mmb.bench.peers import NoPeer
 from tinygrad_mmb.bench.work import BACKWARD, FORWARD, UPDATE
 
 Call = Callable[[], Any]
+MOST_SIZES = 1000  # that one function is compiled for
 SAME_NAME = ("Exp", "Log", "Log2", "Log1p", "Expm1", "Sigmoid", "Erf", "Sqrt", "Rsqrt", "Abs",
              "Reciprocal", "Sin", "Cos", "Tan", "Tanh", "Neg", "Add", "Sub", "Mul", "Div",
              "Maximum", "Minimum", "Relu", "MatMul", "Pow", "Where")  # fmt: skip
@@ -190,6 +191,8 @@ class Compiled(Torch):
         return super().call(op, kind, args, heads, dtype)
 
     def function(self, op: str) -> Callable[..., Any]:
+        # past the limit, a function that met many sizes would run eagerly, without a word
+        torch()._dynamo.config.recompile_limit = MOST_SIZES
         compiled: Callable[..., Any] = torch().compile(super().function(op), dynamic=False)
         return compiled
 

@@ -179,7 +179,7 @@ def as_before(options: Any, old: dict[str, Any]) -> Any:
             f"--reproduce: that run measured {', '.join(old['options']['add'])}. Give the same "
             "--add and --op again, with --compare"
         )
-    wanted = tuple((r.kernel, r.shape) for r in old["rows"] if r.ms is not None)
+    wanted = tuple((r.kernel, r.shape) for r in old["rows"])
     return replace(
         options, seed=old["seed"], threads=old["options"]["threads"], quick=False, shapes=wanted
     )

@@ -1,0 +1,113 @@
+"""Pictures: what is on them, that they say which machine they are about, and how they are kept."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from tests.bench.test_results import HEADER, row
+from tinygrad_mmb.bench import figures
+
+LIMITS = {"copy_gbs": 20.0, "tflops": {"float32": 0.05, "float64": 0.02, "float32 by cuBLAS": 0.04}}
+
+
+def measured(variant, ratio, spread=0.1, kernel="Softmax", **more):
+    given = {"tflops": 0.001, "gbs": 10.0, "ratio": ratio, "ratio_low": ratio * (1 - spread),
+             "ratio_high": ratio * (1 + spread), "peer": "torch",
+             "verdict": "faster" if ratio * (1 - spread) > 1 else "indistinguishable"}  # fmt: skip
+    return row(kernel=kernel, variant=variant, **(given | more))
+
+
+def content(kind="cpu", rows=(), **more):
+    machine = {"processor": "AMD EPYC", "threads": 1} if kind == "cpu" else {"gpu": "NVIDIA H200"}
+    return (
+        HEADER | {"kind": kind, "machine": machine, "ceilings": LIMITS, "rows": list(rows)} | more
+    )
+
+
+def texts(figure):
+    found = [t.get_text() for axes in figure.axes for t in axes.texts]
+    found += [t.get_text() for axes in figure.axes for t in axes.get_yticklabels()]
+    if figure._supxlabel is not None:
+        found.append(figure._supxlabel.get_text())
+    return "\n".join(found)
+
+
+ROWS = [measured("numpy", 0.5), measured("cuda", 1.5), measured("cuda", 1.05, shape="8x8")]
+
+
+@pytest.mark.parametrize("draw", [figures.roofline, figures.ratios])
+def test_every_picture_without_a_gpu_says_that_its_times_are_no_gpus(draw):
+    assert "not GPU timings" in texts(draw(content(rows=ROWS)))
+    on_gpu = texts(draw(content("gpu", ROWS)))
+    assert "not GPU timings" not in on_gpu
+    assert "NVIDIA H200; 2026-11-26" in on_gpu
+
+
+def test_the_roofline_has_the_measured_limits_and_the_points():
+    figure = figures.roofline(content(rows=ROWS))
+    shown = texts(figure)
+    assert "copy 20 GB/s" in shown
+    assert "float32 50 GFLOP/s" in shown
+    assert "by cuBLAS" not in shown  # a rate that was reached is no limit
+    (axes,) = figure.axes
+    points = {line.get_label(): line for line in axes.lines if line.get_linestyle() == "None"}
+    assert points.keys() == {"numpy", "cuda"}
+    assert points["numpy"].get_xdata() == pytest.approx([0.1])
+    assert points["numpy"].get_ydata() == pytest.approx([1.0])
+    assert points["numpy"].get_marker() != points["cuda"].get_marker()  # not by colour alone
+
+
+def test_ratios_show_their_interval_and_a_tie_is_hollow():
+    figure = figures.ratios(content(rows=ROWS))
+    (axes,) = figure.axes
+    spans = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2]
+    assert [pytest.approx([1.35, 1.65])] == [s for s in spans if s[0] == pytest.approx(1.35)]
+    marks = [line for line in axes.lines if len(line.get_xdata()) == 1]
+    hollow = [line.get_xdata()[0] for line in marks if line.get_markerfacecolor() == "white"]
+    assert sorted(hollow) == [0.5, 1.05]
+
+
+def test_many_rows_are_cut_and_the_title_says_so():
+    many = [measured("cuda", 1.5, shape=str(i)) for i in range(60)]
+    (axes,) = figures.ratios(content(rows=many)).axes
+    assert "(the first 40 of 60)" in axes.get_title()
+
+
+def test_no_rows_draw_empty_pictures():
+    figures.roofline(content() | {"ceilings": {}})
+    figures.ratios(content())
+    assert figures.ladder(content()) is None
+
+
+def test_the_ladder_of_a_gpu_is_the_share_of_the_peer_at_the_largest_size():
+    steps = [measured(v, r, kernel="MatMul", shape=s, peer="cuBLAS (CuPy)")
+             for s in ("1024x1024x1024", "4096x4096x4096")
+             for v, r in (("01_naive", 0.013), ("08_double_buffered", 1.05))]  # fmt: skip
+    figure = figures.ladder(content("gpu", steps))
+    assert "105.0 %" in texts(figure)
+    assert "01_naive" in texts(figure)
+    assert "4096x4096x4096" in figure.axes[0].get_title()
+
+
+def test_the_ladder_without_a_gpu_is_what_the_emulator_counts():
+    entries = [
+        {"variant": "01_naive", "space": "global", "times_ideal": 5.5},
+        {"variant": "05_register_2d", "space": "shared", "times_ideal": 4.0},
+        {"variant": "emulator", "space": "shared", "times_ideal": 9.0},
+    ]
+    shown = texts(figures.ladder(content(profile=entries)))
+    assert "5.5" in shown
+    assert "none" in shown  # the naive step uses no shared memory
+    assert "9.0" not in shown
+    assert "not GPU timings" in shown
+
+
+@pytest.mark.parametrize("ending", figures.ENDINGS)
+def test_pictures_are_written_in_each_format_the_same_twice(ending, tmp_path):
+    for name in ("a", "b"):
+        figures.save(figures.ratios(content(rows=ROWS)), tmp_path / f"{name}.{ending}")
+    first, second = ((tmp_path / f"{n}.{ending}").read_bytes() for n in "ab")
+    assert first == second
+    assert first.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending])
