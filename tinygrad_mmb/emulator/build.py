@@ -129,7 +129,7 @@ def build(source: Path, options: Options) -> Program:
     if uses_own_headers(files):
         command += ["-I", str(root / "cuda")]
     else:
-        command += ["-D__CUDACC__=1", "-D__NVCC__=1", "-D__CUDACC_VER_MAJOR__=12"]
+        command += ["-DMMB_AS_NVCC"]
     digest = hashlib.sha256(repr((command, source, [str(p) for p in runtime])).encode())
     for path, made in sorted(files.items()):
         digest.update(f"{path}\n{made.text}".encode())
@@ -175,8 +175,10 @@ def compile_program(
         object_ = place / "program.o"
         quotes = [f"-iquote{p}" for p in {path.parent for path in program.files}]
         searched = [f"-I{p}" for p in options.folders]
+        # debug information names the student's files, not the prepared ones
+        real = [f"-fdebug-prefix-map={place / str(i)}={path.parent}" for i, path in enumerate(program.files)]
         done = subprocess.run(
-            [*command, *quotes, *searched, "-x", "c++", "-c", str(main), "-o", str(object_)],
+            [*command, *quotes, *searched, *real, "-x", "c++", "-c", str(main), "-o", str(object_)],
             capture_output=True, text=True, errors="replace",
             env={**os.environ, "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
@@ -196,7 +198,7 @@ def compile_program(
 
 def write_sources(program: Program, folders: tuple[Path, ...], place: Path) -> Path:
     """The prepared texts, each including the others by their new paths. Gives the main one."""
-    names = {path: place / f"{i}-{path.name}" for i, path in enumerate(program.files)}
+    names = {path: place / str(i) / path.name for i, path in enumerate(program.files)}
     for path, made in program.files.items():
         lines = made.text.split("\n")
         for number, name in made.includes:
@@ -204,5 +206,6 @@ def write_sources(program: Program, folders: tuple[Path, ...], place: Path) -> P
             if target in names:
                 lines[number - 1] = lines[number - 1].replace(name, f'"{names[target]}"')
         text = f'#line 1 "{path}"\n' + "\n".join(lines)
+        names[path].parent.mkdir()
         names[path].write_text(text, encoding="utf-8")
     return names[program.source]

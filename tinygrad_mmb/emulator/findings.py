@@ -16,6 +16,12 @@ from tinygrad_mmb.emulator.prepare import names_allocated
 Index = tuple[int, int, int]
 FROM_LINE = re.compile(r"memory allocated at ([^:\s]+):(\d+)(?:#(\d+))?")
 
+WHO = re.compile(r" \[kernel [^\]]*\]$")  # said by the places
+ONE_LINE = (
+    "Several threads execute this line for the same element: use atomicAdd or another atomic, or "
+    "give each thread an element of its own."
+)
+
 
 @dataclass
 class Place:
@@ -80,8 +86,9 @@ def from_record(record: dict[str, Any], program: Program) -> Finding:
     """One JSON object as a Finding with source lines and the arrays' names."""
     names = Names(program)
     kind = record["kind"]
+    message = WHO.sub("", record.get("message", ""))
     finding = Finding(
-        kind, names.put(record.get("message", "")), kernel=record.get("kernel", ""),
+        kind, names.put(message[:1].upper() + message[1:]), kernel=record.get("kernel", ""),
         array=names.put(record.get("array", "")), mend=record.get("mend", ""),
         times=record.get("times", 1),
     )  # fmt: skip
@@ -93,6 +100,8 @@ def from_record(record: dict[str, Any], program: Program) -> Finding:
     add(finding, place(record, who(record, None), program, finding.array))
     if other := record.get("other"):
         add(finding, place(other, who(other, record), program, finding.array))
+        if kind == "race" and (other.get("file"), other["line"]) == (record.get("file"), record["line"]):
+            finding.mend = ONE_LINE
     return finding
 
 

@@ -55,6 +55,7 @@ class Prepared:
     has_main: bool
     includes: list[tuple[int, str]]  # line, "name.h" or <name.h>
     assembly: list[int]  # lines with inline PTX
+    functions: list[tuple[int, int]]  # first and last line of every function for the device
     edits: list[tuple[int, int, str]] = field(default_factory=list)
     source: str = ""
 
@@ -107,7 +108,7 @@ class _Pass:
         self.edits.sort()
         return Prepared(
             _edited(self.source, self.edits), kernels, self._has_main(), self._includes(),
-            self._assembly(), self.edits, self.source,
+            self._assembly(), self._functions(), self.edits, self.source,
         )  # fmt: skip
 
     # ------------------------------------------------------------------ finding one's way
@@ -432,6 +433,17 @@ class _Pass:
             if self.code[i].directive and self._text(i - 1) == "#"
         ]
 
+    def _functions(self) -> list[tuple[int, int]]:
+        found = set()
+        for word in ("__global__", "__device__"):
+            for i in self._at(word):
+                stop = self._next(i, "{")
+                ends = self._next(i, ";")
+                if stop is None or stop not in self.partner or (ends is not None and ends < stop):
+                    continue
+                found.add((self._line(self._statement(i)), self._line(self.partner[stop])))
+        return sorted(found)
+
     def _assembly(self) -> list[int]:
         found = []
         for word in ("asm", "__asm__", "__asm"):
@@ -461,15 +473,15 @@ def names_allocated(source: str) -> dict[int, list[str]]:
             continue
         if "Malloc" not in token.text and token.text != "cudaHostAlloc":
             continue
-        names, depth = [], 0
+        words: list[str] = []
+        depth = 0
         for t in code[i + 1 :]:
             depth += (t.text in OPEN) - (t.text in CLOSE)
             if depth == 0 or (depth == 1 and t.text == ","):
                 break
-            if t.text == "&" or depth == 1:
-                names = []
-            if t.kind == "name" or t.text in (".", "->", "[", "]"):
-                names.append(t.text)
+            words.append(t.text)
+            if depth == 1 and t.text == ")":
+                words = []  # a cast
         line = bisect.bisect_left(starts, token.start) + 1
-        found.setdefault(line, []).append("".join(names).lstrip("]"))
+        found.setdefault(line, []).append("".join(words).lstrip("(&"))
     return found

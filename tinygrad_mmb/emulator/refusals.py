@@ -21,7 +21,6 @@ MISSING = {
     "thrust/": ("Thrust", "write the loop, the reduction or the scan as a kernel"),
     "cub/": ("CUB", "write the reduction or the scan as a kernel"),
     "cuda/": ("libcu++", "take __syncthreads, atomicAdd and the like"),
-    "mma.h": ("the WMMA interface", "csrc/cuda/ptx.cuh has mma.sync, which is emulated"),
     "cuda_pipeline": ("the pipeline interface", "csrc/cuda/ptx.cuh has cp.async, which is emulated"),
     "texture": ("textures", "read the array itself"),
     "surface": ("surfaces", "write the array itself"),

@@ -78,7 +78,7 @@ void name_allocation(const void* p, const char* name) {
 
 static void at_end() {
     Host& h = host();
-    if (!options.leaks) return;
+    if (!options.leaks || h.sticky) return;  // after a failed kernel nothing can be freed
     if (h.pending.any)
         tell("never-synchronized", h.pending.place,
              text("The program ends without waiting for %s. On a GPU the kernel may not have run to its end, and what "

@@ -386,3 +386,11 @@ MMB_API cudaLaunchCooperativeKernel(K kernel, dim3 grid, dim3 block, void** argu
     return emulator::launch_listed("cudaLaunchCooperativeKernel", reinterpret_cast<const void*>(kernel), grid, block,
                                    arguments, shared, stream, true, MMB_HERE);
 }
+
+// Headers of programs ask for nvcc by these. Not before: kernel_table.hpp does so, too.
+#if defined(MMB_AS_NVCC)
+#define __CUDACC__ 1
+#define __NVCC__ 1
+#define __CUDACC_VER_MAJOR__ 12
+#define __CUDACC_VER_MINOR__ 0
+#endif

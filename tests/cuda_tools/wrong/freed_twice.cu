@@ -1,0 +1,7 @@
+// expected: double-free
+int main() {
+    int *x;
+    cudaMalloc(&x, 40);
+    cudaFree(x);
+    cudaFree(x);  // HERE
+}

@@ -1,0 +1,6 @@
+// expected: leak
+int main() {
+    int *x;
+    cudaMalloc(&x, 40);  // HERE
+    cudaMemset(x, 0, 40);
+}
