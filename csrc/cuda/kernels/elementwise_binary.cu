@@ -12,8 +12,7 @@
 #include "elementwise.cuh"
 
 template <class T, class F>
-__global__ void __launch_bounds__(256)
-    combine(T* y, const T* a, const T* b, computed_t<T> a_number, computed_t<T> b_number, int64_t n) {
+__global__ void combine(T* y, const T* a, const T* b, computed_t<T> a_number, computed_t<T> b_number, int64_t n) {
     if (a && b) map_each(y, n, [](auto a, auto b) { return F::value(a, b); }, a, b);
     else if (a) map_each(y, n, [=](auto a) { return F::value(a, b_number); }, a);
     else map_each(y, n, [=](auto b) { return F::value(a_number, b); }, b);
