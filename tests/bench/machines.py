@@ -44,6 +44,9 @@ class Scripted:
     def synchronize(self):
         pass
 
+    def release(self):
+        pass
+
     def sensors(self):
         return {"clocks.sm": 1980.0}
 

@@ -59,6 +59,16 @@ def test_the_roofline_has_the_measured_limits_and_the_points():
     assert points["numpy"].get_marker() != points["cuda"].get_marker()  # not by colour alone
 
 
+def test_limits_close_together_share_a_line():
+    found = figures.together({"float32": 60.0, "bfloat16": 790.0, "float64": 61.0})
+    assert found == [(["bfloat16"], 790.0), (["float64", "float32"], 61.0)]
+    assert [figures.rate(v) for v in (61.0, 0.05)] == ["61 TFLOP/s", "50 GFLOP/s"]
+
+
+def test_sixty_variants_have_sixty_looks():
+    assert len(set(figures.styles([str(i) for i in range(60)]).values())) == 60
+
+
 def test_ratios_show_their_interval_and_a_tie_is_hollow():
     figure = figures.ratios(content(rows=ROWS))
     (axes,) = figure.axes

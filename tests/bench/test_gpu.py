@@ -94,7 +94,8 @@ def test_cupy_has_every_name_that_the_gpu_side_uses():
     names = """cuda.Event cuda.Device cuda.get_elapsed_time cuda.runtime.getDeviceProperties
         cuda.runtime.driverGetVersion cuda.runtime.runtimeGetVersion cuda.nvtx.RangePush
         cuda.nvtx.RangePop random.default_rng ones empty empty_like matmul copyto asarray ndarray
-        float32 RawModule __version__ cuda.Device.synchronize cuda.Device.pci_bus_id"""
+        float32 RawModule get_default_memory_pool
+        __version__ cuda.Device.synchronize cuda.Device.pci_bus_id"""
     for name in names.split():
         found = cupy
         for part in name.split("."):

@@ -15,7 +15,17 @@ import numpy as np
 import pytest
 
 from tests.bench.machines import Scripted, Timed, cupy_like
-from tinygrad_mmb.bench import candidates, comparison, once, peers, registers, results, run, sizes
+from tinygrad_mmb.bench import (
+    candidates,
+    comparison,
+    goals,
+    once,
+    peers,
+    registers,
+    results,
+    run,
+    sizes,
+)
 from tinygrad_mmb.bench.calls import optimizers
 from tinygrad_mmb.bench.cases import Case, cases, cases_of, prepare
 from tinygrad_mmb.bench.deadline import Deadline
@@ -277,6 +287,25 @@ def test_when_the_time_is_up_the_rest_is_named_and_the_run_ends_well(small, tmp_
     found = run.run(Options(seconds=0.001, only=("Softmax", "Sum")), tmp_path, lambda line: None)
     assert found.content["finished"] is True
     assert any(s.startswith("Sum") for s in found.content["skipped"])
+
+
+def test_what_the_memory_cannot_hold_is_skipped_by_name(small, tmp_path, monkeypatch):
+    def too_large(*arguments):
+        raise MemoryError("Unable to allocate 2 TiB")
+
+    monkeypatch.setattr(run, "measure", too_large)
+    found = run.run(Options(only=("Softmax",), quick=True), tmp_path, lambda line: None)
+    assert found.content["skipped"][0] == "Softmax 16x16 float32: Unable to allocate 2 TiB"
+    assert found.content["finished"] is True
+
+
+def test_ops_that_goals_speak_of_come_first(small, tmp_path):
+    said = []
+    run.run(Options(seconds=1, quick=True), tmp_path, said.append)
+    order = [line.split(":")[0] for line in said if " case" in line]
+    asked = {g.kernel.partition(".")[0] for g in goals.GOALS}
+    assert [op in asked for op in order] == sorted((op in asked for op in order), reverse=True)
+    assert order[0] in asked
 
 
 def test_the_first_case_of_every_kernel_comes_before_the_second_of_any():

@@ -24,6 +24,6 @@ class Deadline:
     def passed(self) -> bool:
         return self.left() == 0.0
 
-    def share(self, parts: int) -> Deadline:
-        """The end of the next of `parts` parts, if all that are left get the same."""
+    def share(self, parts: float) -> Deadline:
+        """The end of the next part, if all that is left are `parts` as long as it."""
         return Deadline(self.left() / max(parts, 1), self._now)

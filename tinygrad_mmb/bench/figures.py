@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STAMP = "measured on a CPU: not GPU timings"
-STYLES = (  # colour, marker
-    ("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"),
-    ("#E69F00", "v"), ("#56B4E9", "P"), ("#000000", "X"),
-)  # fmt: skip
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")  # 63 pairs before one comes again
 MOST_RATIOS = 40
 ENDINGS = ("png", "svg", "pdf")
 
@@ -52,7 +50,11 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def styles(names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    return {name: STYLES[i % len(STYLES)] for i, name in enumerate(dict.fromkeys(names))}
+    """A colour and a marker for each name."""
+    return {
+        name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+        for i, name in enumerate(dict.fromkeys(names))
+    }
 
 
 def roofline(content: dict[str, Any]) -> Figure:
@@ -95,15 +97,30 @@ def draw_limits(axes: Axes, limits: dict[str, Any], low: float, high: float) -> 
     axes.plot([low, bend], [low * gbs, top], color="0.25", linewidth=1.4)
     axes.annotate(f"copy {gbs:.0f} GB/s", (low * 1.6, low * 1.6 * gbs), fontsize=8, color="0.25",
                   xytext=(8, -10), textcoords="offset points")  # fmt: skip
-    for i, (dtype, peak) in enumerate(sorted(peaks.items(), key=lambda p: -p[1])):
+    for i, (names, peak) in enumerate(together(peaks)):
         height = 1e3 * peak
         axes.plot(
             [height / gbs, high], [height, height], dashes[i % 4], color="0.25", linewidth=1.4
         )
-        text = f"{dtype} {height:.0f} GFLOP/s"
+        text = f"{', '.join(names)} {rate(peak)}"
         axes.annotate(
             text, (high / 1.15, height), ha="right", va="bottom", fontsize=8, color="0.25"
         )
+
+
+def together(peaks: dict[str, float]) -> list[tuple[list[str], float]]:
+    """Limits from high to low; those within a tenth of each other share a line and its text."""
+    lines: list[tuple[list[str], float]] = []
+    for dtype, peak in sorted(peaks.items(), key=lambda p: -p[1]):
+        if lines and peak > 0.9 * lines[-1][1]:
+            lines[-1][0].append(dtype)
+        else:
+            lines.append(([dtype], peak))
+    return lines
+
+
+def rate(tflops: float) -> str:
+    return f"{tflops:.0f} TFLOP/s" if tflops >= 1 else f"{1e3 * tflops:.0f} GFLOP/s"
 
 
 def name_the_highest(axes: Axes, rows: Sequence[Row], intensity: dict[int, float]) -> None:
@@ -208,9 +225,10 @@ def ladder_of_profile(content: dict[str, Any], entries: Sequence[dict[str, Any]]
 
 def bars(axes: Axes, names: Sequence[str], values: Sequence[float], texts: Sequence[str]) -> None:
     """Bars from top to bottom, each with its number."""
-    axes.barh(range(len(names)), values, color=STYLES[0][0], height=0.62)
+    axes.barh(range(len(names)), values, color=COLOURS[0], height=0.62)
     for y, (value, text) in enumerate(zip(values, texts, strict=True)):
-        axes.text(value, y, f" {text}", va="center", fontsize=8)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axes.text(value, y, f" {text}", va="center", fontsize=8, bbox=box)
     axes.set_yticks(range(len(names)), names, fontsize=9)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0, 1.15 * max([*values, 1.0]))

@@ -59,6 +59,10 @@ class Gpu:
     def synchronize(self) -> None:
         self.device.synchronize()
 
+    def release(self) -> None:
+        """What CuPy's pool keeps, so that the libraries have room for the next case."""
+        self.cp.get_default_memory_pool().free_all_blocks()
+
     def sensors(self) -> dict[str, float | str]:
         if not shutil.which("nvidia-smi"):
             return {}

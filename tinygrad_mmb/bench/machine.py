@@ -67,6 +67,9 @@ class Machine(Protocol):
     def synchronize(self) -> None:
         """Wait until everything has finished."""
 
+    def release(self) -> None:
+        """Give back memory that nothing uses any more."""
+
     def sensors(self) -> dict[str, float | str]:
         """Clock, power, temperature, as far as they can be read."""
 
@@ -114,6 +117,9 @@ class Cpu:
 
     def synchronize(self) -> None:
         """Nothing runs behind our back."""
+
+    def release(self) -> None:
+        """Python has done so."""
 
     def sensors(self) -> dict[str, float | str]:
         megahertz = re.findall(r"cpu MHz\s*:\s*([\d.]+)", text_of("/proc/cpuinfo"))

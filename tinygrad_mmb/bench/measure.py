@@ -136,6 +136,8 @@ def checked(machine: Machine, problem: Problem, candidate: Candidate) -> Row | N
         changed = first_changed(problem.args, args)
     except (Declined, NoPeer):
         return None
+    except MemoryError:
+        raise
     except Exception as error:  # whatever a kernel, ours or a user's, raises is its result
         row.note = f"{type(error).__name__}: {first_line(error)}"
         return row

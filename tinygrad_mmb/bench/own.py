@@ -260,7 +260,11 @@ def of_python(path: Path, name: str, op: str, asked: str, machine: Machine) -> O
     if not callable(function):
         raise BenchError(f"{path}: {name} is of type {type(function).__name__}, and no function")
 
+    on_host = hasattr(function, "py_func")  # numba's, which knows no array of a GPU
+
     def make(problem: Problem, args: Arguments) -> Made:
+        if on_host:
+            args = tuple(machine.host(a) for a in args)
         values = fitted(path, name, function, problem.case, args)
         return lambda: function(*values), returned(path, name)
 

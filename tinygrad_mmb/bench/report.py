@@ -69,7 +69,7 @@ def heading(content: dict[str, Any]) -> str:
             "No GPU: CUDA kernels were checked on the emulator, and none of these times is a GPU's."
         )
     if limits:
-        peaks = ", ".join(f"{k} {1e3 * v:.0f} GFLOP/s" for k, v in limits["tflops"].items())
+        peaks = ", ".join(f"{k} {figures.rate(v)}" for k, v in limits["tflops"].items())
         lines.append(f"Limits measured now: copy {limits['copy_gbs']:.1f} GB/s, {peaks}")
     for name, reason in content.get("peers_missing", {}).items():
         lines.append(f"Without {name}: {reason}")

@@ -119,13 +119,16 @@ class Run:
     def families(
         self, plan: Sequence[Case], libraries: Sequence[Peer], added: Sequence[own.Own]
     ) -> None:
-        """Time one op after the other; each gets its share of the time that is left."""
+        """Time one op after the other, those of the goals first, within its share of the time."""
         by_op: dict[str, list[Case]] = {}
         for case in plan:
             by_op.setdefault(case.op, []).append(case)
-        reserve = 0.1 * self.options.budget
-        for i, (op, found) in enumerate(by_op.items()):
-            clock = Deadline(max(0.0, self.deadline.left() - reserve)).share(len(by_op) - i)
+        reserve, to_come = 0.1 * self.options.budget, len(plan)
+        asked = {goal.kernel.partition(".")[0] for goal in goals.GOALS}
+        for op, found in sorted(by_op.items(), key=lambda family: family[0] not in asked):
+            left = max(0.0, self.deadline.left() - reserve)
+            clock = Deadline(left).share(to_come / len(found))
+            to_come -= len(found)
             self.say(f"{op}: {len(found)} case{'s' * (len(found) > 1)}")
             for k, case in enumerate(found):
                 if clock.passed:
@@ -137,15 +140,17 @@ class Run:
         self, case: Case, libraries: Sequence[Peer], added: Sequence[own.Own], clock: Deadline
     ) -> None:
         """Prepare, check, time, and write the rows."""
+        everybody = [*own.of_case(added, case), *candidates(case, self.machine.kind, libraries)]
         try:
             problem = prepare(self.machine, case, self.options.seed)
+            rows = measure(
+                self.machine, problem, everybody, self.ceilings, self.rounds, clock, self.rng
+            )
         except MemoryError as error:
-            self.skipped.append(f"{case.name}: {error or 'memory'}")
+            self.skipped.append(f"{case.name}: {error or 'too large for the memory'}")
             return
-        everybody = [*own.of_case(added, case), *candidates(case, self.machine.kind, libraries)]
-        rows = measure(
-            self.machine, problem, everybody, self.ceilings, self.rounds, clock, self.rng
-        )
+        finally:
+            self.machine.release()
         goals.judge(rows, self.machine.kind)
         self.results.add(*rows)
         sensors = self.results.content.setdefault("sensors", [])
