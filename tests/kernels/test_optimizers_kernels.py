@@ -10,7 +10,7 @@ import pytest
 import tinygrad_mmb as tm
 from tests.kernels.emulation import SEEDS, assert_same_bits, moved
 from tinygrad_mmb import optim
-from tinygrad_mmb.kernels.launch import emulated, table
+from tinygrad_mmb.kernels.launch import device, emulated, table
 from tinygrad_mmb.kernels.launch.function import CudaFunction
 
 RNG = np.random.default_rng(5)
@@ -220,3 +220,29 @@ def test_ten_steps_equal_pytorch(name, options):
         other.step()
     for a, b in zip(params, theirs, strict=True):
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-11, atol=1e-12)
+
+
+def test_a_table_of_arrays_on_a_gpu_goes_to_that_gpu(monkeypatch):
+    cupy = pytest.importorskip("cupy")
+    launched = []
+
+    def on_device_1(host):
+        memory = cupy.cuda.UnownedMemory(host.ctypes.data, host.nbytes, host, device_id=1)
+        pointer = cupy.cuda.MemoryPointer(memory, 0)
+        return cupy.ndarray(host.shape, host.dtype, memptr=pointer)
+
+    class Launcher:
+        def launch(self, file, name, grid, block, arguments, shared):
+            launched.append((file, name, grid, arguments, device.device_of(name, arguments)))
+
+    monkeypatch.setattr(device, "launcher", Launcher)
+    host = [np.zeros(4097, np.float32) for _ in range(4)]
+    theta, g, other, h = (on_device_1(a) for a in host)
+    rows = [((theta, g), (0.0, 0.0)), ((other, h), (0.0, 0.0))]
+    table.update_all("sgd.cu", "sgd_update", rows, (1.0, 0.0, 0.1))
+    ((file, name, grid, arguments, where),) = launched
+    assert (file, name, grid, where) == ("sgd.cu", "sgd_update_f32", (4,), 1)
+    room = table.tensors_per_table(2, 4)
+    addresses = struct.unpack_from(f"{2 * room}Q", arguments[0])
+    assert addresses[:2] == (host[0].ctypes.data, host[2].ctypes.data)
+    assert addresses[room : room + 2] == (host[1].ctypes.data, host[3].ctypes.data)
