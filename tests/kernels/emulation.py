@@ -48,6 +48,7 @@ def moved(x: np.ndarray, by: int) -> np.ndarray:
 class Access(NamedTuple):
     """The requests of one source line to one kind of memory."""
 
+    file: str
     line: int
     space: str  # "shared" or "global"
     requests: int
@@ -59,4 +60,5 @@ def profile(kernel: str, f: Callable[..., Any], *args: Any) -> list[Access]:
     with emulated.emulator("check", profile=True) as checker:
         on_kernels(f, *args)
     (lines,) = [p["lines"] for p in checker.profiles if p["kernel"] == kernel]
-    return [Access(a["line"], a["space"], a["requests"], a["times_ideal"]) for a in lines]
+    keys = "file", "line", "space", "requests", "times_ideal"
+    return [Access(*[a[key] for key in keys]) for a in lines]
