@@ -10,6 +10,8 @@ from tinygrad_mmb.kernels.launch import (
     contiguous,
     cuda_function,
     cuda_kernel,
+    float32,
+    float64,
     int64,
     is_float,
     suffix,
@@ -17,7 +19,6 @@ from tinygrad_mmb.kernels.launch import (
 
 THREADS = 256
 SHARE = 256  # numbers of a warp
-COMPUTED = {"float16": "float32", "float32": "float32", "float64": "float64"}
 
 
 def takes(x: Array, p: float, key: int, **options: Any) -> bool:
@@ -30,6 +31,7 @@ def dropout(x: Array, p: float, key: int) -> Array:
     x = contiguous(x)
     y = namespace(x).empty_like(x)
     threshold = threshold_of(p)
+    computed = float64 if x.dtype == float64 else float32  # as float16 is, in the kernel
     # rounded as x is, as the reference's factor
     scale = x.dtype.type(1.0 / (1.0 - p) if threshold < 2**32 else 0.0)
     warps = -(-x.size // SHARE)
@@ -38,7 +40,7 @@ def dropout(x: Array, p: float, key: int) -> Array:
         (THREADS,),
         (
             *(y, x, int64(x.size), int64(key - 2**64 if key >= 2**63 else key), int64(threshold)),
-            getattr(namespace(x), COMPUTED[x.dtype.name])(scale),
+            computed(scale),
         ),
     )
     return y

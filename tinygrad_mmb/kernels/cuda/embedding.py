@@ -62,7 +62,7 @@ def gathered(table: Array, index: Array) -> Array:
     """table[index]."""
     table, cols = contiguous(table), table.shape[1]
     y: Array = namespace(table).empty((*index.shape, cols), table.dtype)
-    places = contiguous(index.astype(backend.int64))
+    places = contiguous(index.astype(backend.int64, copy=False))
     grid, block = rows_of_blocks(index.size, -(-cols * table.itemsize // 16))
     cuda_function("embedding.cu", f"gather_rows_{suffix(table)}")(
         grid, block, (y, table, places, int64(index.size), int64(cols))
@@ -77,7 +77,8 @@ def added(g: Array, index: Array, vectors: int, share: Array | None) -> Array:
     places = index.reshape(-1)
     order = xp.argsort(places, kind="stable")
     starts = xp.searchsorted(places[order], xp.arange(vectors + 1))
-    order, starts = order.astype(backend.int64), starts.astype(backend.int64)
+    order = order.astype(backend.int64, copy=False)
+    starts = starts.astype(backend.int64, copy=False)
     share = None if share is None else contiguous(share)
     grid, block = rows_of_blocks(vectors, cols)
     cuda_function("embedding.cu", f"sum_rows_{suffix(g)}")(

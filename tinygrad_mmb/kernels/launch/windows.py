@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-LIMIT = 2**31 - 1  # rows, columns and places are C's int
+LIMIT = 2**31 - 2**16  # rows, columns and places, a tile beyond the end too, are C's int
 
 
 def packed(geometry: Any, size: tuple[int, int], counts: tuple[int, int]) -> bytes:

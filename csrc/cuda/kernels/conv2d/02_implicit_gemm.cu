@@ -15,7 +15,8 @@
 // over blocks into a workspace, and `sum_splits` adds the parts in their order: no atomics, the same bits
 // on every run.
 //
-// What is left: larger tiles, packs of 16 bytes, copies that run ahead (as matmul's ladder), tensor cores.
+// A group of few filters, down to one in a depthwise convolution, fills few rows of its tiles: right, but
+// slow. What is left: tiles of other shapes for that, packs of 16 bytes, copies that run ahead (as matmul's ladder), tensor cores.
 // With 64 x 64 x 16 tiles matmul's ladder stands at its step 5, by published figures 69 % of
 // cuBLAS in fp32 on an A6000 (siboehm/SGEMM_CUDA, README); the index arithmetic comes on top. Not measured yet.
 #include "reduce.cuh"
@@ -149,19 +150,23 @@ struct GradientsAt {
     const T* g;
     const Windows& w;
     int64_t image_stride;
-    Division per_image, per_row, per_filter, per_place_row;
+    Division per_image, per_row, per_filter, per_place_row, row_stride, col_stride;
 
     __device__ __forceinline__ GradientsAt(const T* g, const Convolution& c)
         : g(g), w(c.windows), image_stride(static_cast<int64_t>(c.groups) * c.filters * w.count[0] * w.count[1]),
           per_image(w.size[0] * w.size[1]), per_row(w.size[1]), per_filter(w.kernel[0] * w.kernel[1]),
-          per_place_row(w.kernel[1]) {}
+          per_place_row(w.kernel[1]), row_stride(w.stride[0]), col_stride(w.stride[1]) {}
     __device__ __forceinline__ Position column(int i) const { return Position(i, per_image, per_row); }
     __device__ __forceinline__ T operator()(int k, const Position& at) const {
         int place, place_col;
         const int filter = per_filter.split(k, place);
         const int place_row = per_place_row.split(place, place_col);
-        const int row = w.window(0, at.row, place_row), col = w.window(1, at.col, place_col);
-        if (row < 0 || col < 0) return T(0);
+        const int row_start = at.row + w.top_left[0] - place_row * w.dilation[0];
+        const int col_start = at.col + w.top_left[1] - place_col * w.dilation[1];
+        if (row_start < 0 || col_start < 0) return T(0);
+        int row_rest, col_rest;  // other than 0: no window has the pixel at this place
+        const int row = row_stride.split(row_start, row_rest), col = col_stride.split(col_start, col_rest);
+        if (row_rest || col_rest || row >= w.count[0] || col >= w.count[1]) return T(0);
         return g[at.image * image_stride + (static_cast<int64_t>(filter) * w.count[0] + row) * w.count[1] + col];
     }
 };
