@@ -167,3 +167,9 @@ def test_integers_and_layouts_survive_the_copies():
             np.random.default_rng(0))  # fmt: skip
     assert len(set(seen)) == 1
     assert len(seen) > 2
+
+
+def test_a_nan_among_the_inputs_is_no_change_of_them():
+    case = Case("Softmax", FORWARD, "1x2", "float32", lambda rng: (np.array([[np.nan, 1.0]]), 1))
+    (row,) = run([candidate("ours", 1e-6)], case=case)
+    assert row.ok, row.note

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.bench.machines import Scripted
-from tinygrad_mmb.bench import own
+from tinygrad_mmb.bench import contracts, own
 from tinygrad_mmb.bench.cases import prepare
 from tinygrad_mmb.bench.machine import Cpu
 from tinygrad_mmb.bench.measure import checked
@@ -334,7 +334,7 @@ def test_a_cuda_kernel_needs_an_op_with_a_contract(write):
     [("rows", (3,)), ("(n + 255) // 256, 2", (4, 2)), ("rows * 2 - 1", (5,))],
 )
 def test_grids_are_expressions_of_the_sizes(text, value):
-    assert own.evaluate(text, {"rows": 3, "n": 1000}, "--grid") == value
+    assert contracts.evaluate(text, {"rows": 3, "n": 1000}, "--grid") == value
 
 
 @pytest.mark.parametrize(
@@ -351,17 +351,17 @@ def test_grids_are_expressions_of_the_sizes(text, value):
 )
 def test_grids_that_are_none_are_refused(text, message):
     with pytest.raises(BenchError, match="--grid") as refused:
-        own.evaluate(text, {"rows": 3}, "--grid")
+        contracts.evaluate(text, {"rows": 3}, "--grid")
     assert message in str(refused.value)
 
 
 def test_every_contract_names_the_sizes_it_uses_and_fits_its_op():
-    for name, contract in own.CONTRACTS.items():
-        sizes = dict.fromkeys(own.sizes_named(contract), 1000)
-        own.evaluate(contract.grid, sizes, name)
-        own.evaluate(contract.block, sizes, name)
+    for name, contract in contracts.CONTRACTS.items():
+        sizes = dict.fromkeys(contracts.sizes_named(contract), 1000)
+        contracts.evaluate(contract.grid, sizes, name)
+        contracts.evaluate(contract.block, sizes, name)
         (case, *_) = own.cases([SimpleNamespace(op=contract.op)], "small", False)
         problem = prepare(Cpu(), case, 0)
-        assert list(contract.sizes(problem.args)) == own.sizes_named(contract)
+        assert list(contract.sizes(problem.args)) == contracts.sizes_named(contract)
         assert contract.shape(problem.args) == problem.expected[0].shape
         assert contract.kinds().count("input") == contract.inputs

@@ -9,6 +9,6 @@
 | machine.py, gpu.py | a CPU and a GPU behind one face |
 | work.py, goals.py | bytes and operations of each op; what its kernel should reach |
 | results.py, tables.py, figures.py, report.py | rows on the disk, and how they are shown |
-| own.py | `--add`: a user's kernel as one more row |
+| own.py, own_kernels.py, contracts.py | `--add`: a user's kernel as one more row |
 | memory.py | how much memory a training step takes, by batch size |
 """

@@ -16,6 +16,7 @@ from tinygrad_mmb.kernels import registry
 
 VENDOR = {"MatMul": "cuBLAS (CuPy)", "Linear": "cuBLAS (CuPy)"}  # whose kernels CuPy calls
 EMULATOR, CUDA = "emulator", "cuda"
+TEACHING = "numba_cuda"  # in the table once its package is imported
 LADDER_ONLY = ("tf32", "bfloat16")  # NumPy and CuPy have no such numbers
 
 
@@ -62,7 +63,10 @@ def candidates(case: Case, kind: str, libraries: Sequence[Peer]) -> list[Candida
     steps = ladder(case, CUDA) if kind == "gpu" else []
     if case.dtype in LADDER_ONLY:
         return [*steps, *theirs]
-    own = [twin(t.backend) for t in registry.twins(key_of(case)) if t.place == place]
+    here = [t.backend for t in registry.twins(key_of(case)) if t.place == place]
+    if kind == "gpu":
+        here += [t.backend for t in registry.twins(key_of(case)) if t.backend == TEACHING]
+    own = [twin(backend) for backend in here]
     return [*own, *steps, reference(case, kind), *theirs]
 
 

@@ -130,8 +130,8 @@ def name_the_highest(axes: Axes, rows: Sequence[Row], intensity: dict[int, float
         place = intensity[id(row)]
         if all(max(place, other) / min(place, other) > 1.6 for other in named):
             named.append(place)
-            axes.annotate(row.kernel, (place, 1e3 * (row.tflops or 0.0)), fontsize=7, ha="center",
-                          xytext=(0, 7), textcoords="offset points")  # fmt: skip
+            axes.annotate(row.kernel, (place, 1e3 * (row.tflops or 0.0)), fontsize=7, ha="right",
+                          xytext=(-6, 3), textcoords="offset points")  # fmt: skip
 
 
 def ratios(content: dict[str, Any]) -> Figure:

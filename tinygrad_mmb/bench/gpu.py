@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygrad_mmb.bench.machine import EVENT_CLOCK, Call, Ceilings
 from tinygrad_mmb.kernels.launch import cuda_function, float32, int32, int64
+from tinygrad_mmb.kernels.launch.device import why_not_built_in
 
 QUERY = ("clocks.sm", "clocks.mem", "power.draw", "temperature.gpu", "driver_version")
 COPIED = 1 << 30  # bytes of the copy that is timed, at least
@@ -77,6 +78,7 @@ class Gpu:
 
     def describe(self) -> dict[str, Any]:
         runtime, p = self.cp.cuda.runtime, self.properties
+        reason = why_not_built_in(f"{p['major']}{p['minor']}")
         return {
             "gpu": self.name,
             "compute_capability": f"{p['major']}.{p['minor']}",
@@ -86,6 +88,7 @@ class Gpu:
             "cuda_driver": runtime.driverGetVersion(),
             "cuda_runtime": runtime.runtimeGetVersion(),
             "cupy": self.cp.__version__,
+            "kernels": f"compiled at first use ({reason})" if reason else "the extension _cuda",
         }
 
     def ceilings(self, seconds: float) -> Ceilings:

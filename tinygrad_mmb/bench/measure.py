@@ -158,8 +158,9 @@ def checked(machine: Machine, problem: Problem, candidate: Candidate) -> Row | N
 def first_changed(before: Arguments, after: Arguments) -> int | None:
     """The number of the first argument whose array is not what it was."""
     for i, (a, b) in enumerate(zip(before, after, strict=True)):
-        if any(not (x == y).all() for x, y in zip(arrays_in([a]), arrays_in([b]), strict=True)):
-            return i
+        for x, y in zip(arrays_in([a]), arrays_in([b]), strict=True):
+            if not ((x == y) | (x != x)).all():  # NaN is what it was, though not equal to itself
+                return i
     return None
 
 

@@ -36,8 +36,9 @@ def nvcc() -> str | None:
 
 
 def kernel_files() -> list[Path]:
-    """Every file of kernels, ladders included."""
-    return sorted((compile.sources() / "cuda" / "kernels").rglob("*.cu"))
+    """Every file of kernels, ladders included; those of conformance are there to be compared."""
+    folder = compile.sources() / "cuda" / "kernels"
+    return sorted(p for p in folder.rglob("*.cu") if p.parent.name != "conformance")
 
 
 def budgets(file: Path, seconds: float = 120.0) -> list[Budget]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def machine_for(options: Options) -> Machine:
             "--device cuda: there is no CUDA device here (mmb doctor says why). Leave the option "
             "out for the reduced form on the CPU"
         )
+    with suppress(ImportError):  # kernels in Python, where numba-cuda is installed
+        importlib.import_module("tinygrad_mmb.kernels.numba_cuda")
     return Gpu(cupy())
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import numpy as np
+
 from tinygrad_mmb.backend import is_array
 from tinygrad_mmb.bench.calls import OPTIONS
 from tinygrad_mmb.bench.peers import NoPeer
@@ -97,7 +99,9 @@ def tensor_of(value: Any) -> Any:
         return value
     if value.dtype.name == "uint16":  # by way of int16, which every version exchanges
         return tensor_of(value.view("int16")).view(torch().bfloat16)
-    return torch().from_numpy(value) if hasattr(value, "ctypes") else torch().from_dlpack(value)
+    return (
+        torch().from_numpy(value) if isinstance(value, np.ndarray) else torch().from_dlpack(value)
+    )
 
 
 def host(result: Any) -> list[Any]:
