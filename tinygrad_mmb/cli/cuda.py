@@ -25,15 +25,50 @@ REST = click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def shared_options(command: Any) -> Any:
     """What run, check and profile take alike."""
     options = [
-        click.option("-D", "defines", multiple=True, metavar="NAME[=VALUE]", help="Define a macro."),
-        click.option("-I", "folders", multiple=True, type=click.Path(path_type=Path), metavar="FOLDER", help="Look there for #include, too."),
-        click.option("--kernel", help="In a file without main: the kernel to launch, as in add or 'scale<float>'. Not needed where there is one."),
-        click.option("--grid", metavar="X[,Y[,Z]]", help="Blocks. Without it: enough for the largest array."),
-        click.option("--block", metavar="X[,Y[,Z]]", default="256", show_default=True, help="Threads of a block."),
-        click.option("--shared", type=int, default=0, metavar="BYTES", help="Dynamic shared memory."),
-        click.option("--arg", "given", multiple=True, metavar="[NAME=]VALUE", help="An argument: a number; random:1024, zeros:32x32, ones, arange, empty for arrays; or a file.npy."),
-        click.option("--save", multiple=True, metavar="NAME=FILE.npy", help="Write an array there after the launch."),
-    ]  # fmt: skip
+        click.option(
+            "-D", "defines", multiple=True, metavar="NAME[=VALUE]", help="Define a macro."
+        ),
+        click.option(
+            "-I",
+            "folders",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="FOLDER",
+            help="Look there for #include, too.",
+        ),
+        click.option(
+            "--kernel",
+            help="In a file without main: the kernel to launch, as in add or "
+            "'scale<float>'. Not needed where there is one.",
+        ),
+        click.option(
+            "--grid", metavar="X[,Y[,Z]]", help="Blocks. Without it: enough for the largest array."
+        ),
+        click.option(
+            "--block",
+            metavar="X[,Y[,Z]]",
+            default="256",
+            show_default=True,
+            help="Threads of a block.",
+        ),
+        click.option(
+            "--shared", type=int, default=0, metavar="BYTES", help="Dynamic shared memory."
+        ),
+        click.option(
+            "--arg",
+            "given",
+            multiple=True,
+            metavar="[NAME=]VALUE",
+            help="An argument: a number; for arrays random:1024, zeros:32x32, ones, arange, "
+            "empty; or a file.npy.",
+        ),
+        click.option(
+            "--save",
+            multiple=True,
+            metavar="NAME=FILE.npy",
+            help="Write an array there after the launch.",
+        ),
+    ]
     for option in reversed(options):
         command = option(command)
     return command
@@ -59,6 +94,7 @@ def run(file: Path, arguments: tuple[str, ...], debug: bool, **launch: Any) -> i
     The exit code is the program's; 2 if it cannot be built.
     """
     from tinygrad_mmb.emulator import report
+    from tinygrad_mmb.emulator.debugger import instructions
     from tinygrad_mmb.emulator.findings import merged
     from tinygrad_mmb.emulator.run import run as run_program
 
@@ -66,11 +102,7 @@ def run(file: Path, arguments: tuple[str, ...], debug: bool, **launch: Any) -> i
         program = built(file, "debug" if debug else "fast", launch)
         with one_launch(program, arguments, launch) as (words, values, folder):
             if debug:
-                click.echo(debugger_line(program, words))
-                if values:
-                    click.echo(
-                        "run it before this command is run again: its arrays lie in " + str(folder)
-                    )
+                click.echo(instructions(program, kept(words, folder)))
                 return CLEAN
             done = run_program(program, words)
             after_launch(values, folder, launch, done)
@@ -91,11 +123,24 @@ def run(file: Path, arguments: tuple[str, ...], debug: bool, **launch: Any) -> i
 @FILE
 @REST
 @shared_options
-@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Orders of threads and blocks to try.")  # fmt: skip
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="Orders of threads and blocks to try.",
+)
 @click.option("--sanitize", is_flag=True, help="Run AddressSanitizer and UBSan, too.")
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
 @click.option("--output", "show_output", is_flag=True, help="Show what the program prints.")
-@click.option("--timeout", type=float, default=300.0, show_default=True, metavar="SECONDS", help="For each run.")  # fmt: skip
+@click.option(
+    "--timeout",
+    type=float,
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For each run.",
+)
 def check(
     file: Path, arguments: tuple[str, ...], seeds: int, sanitize: bool, as_json: bool,
     show_output: bool, timeout: float, **launch: Any,
@@ -129,8 +174,16 @@ def check(
 @REST
 @shared_options
 @click.option("--json", "as_json", is_flag=True, help="The counts as JSON.")
-@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many of the worst lines to list first.")  # fmt: skip
-@click.option("--arch", default="sm_80", show_default=True, help="For registers and spills, where nvcc is.")  # fmt: skip
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="How many of the worst lines to list first.",
+)
+@click.option(
+    "--arch", default="sm_80", show_default=True, help="For registers and spills, where nvcc is."
+)
 @click.option("--timeout", type=float, default=300.0, show_default=True, metavar="SECONDS")
 def profile(
     file: Path, arguments: tuple[str, ...], as_json: bool, top: int, arch: str, timeout: float,
@@ -159,13 +212,13 @@ def profile(
 @contextmanager
 def told() -> Iterator[None]:
     """Whatever keeps a program from running: its text on stderr, exit code 2."""
-    from tinygrad_mmb.emulator.build import CannotBuild
-    from tinygrad_mmb.emulator.one_kernel import WrongArgument
-    from tinygrad_mmb.emulator.run import TooSlow
+    from tinygrad_mmb.emulator.build import BuildError
+    from tinygrad_mmb.emulator.one_kernel import ArgumentError
+    from tinygrad_mmb.emulator.run import TimeLimitError
 
     try:
         yield
-    except (CannotBuild, WrongArgument, TooSlow, RuntimeError) as error:
+    except (BuildError, ArgumentError, TimeLimitError, RuntimeError) as error:
         if isinstance(error, click.exceptions.Exit):
             raise
         click.echo(str(error), err=True)
@@ -192,18 +245,18 @@ def one_launch(
 ) -> Iterator[tuple[tuple[str, ...], list[Value], Path]]:
     """What to hand to the program: the student's own words, or the plan of one launch."""
     from tinygrad_mmb.emulator import one_kernel
-    from tinygrad_mmb.emulator.one_kernel import WrongArgument
+    from tinygrad_mmb.emulator.one_kernel import ArgumentError
 
     if program.main.has_main:
         if launch["kernel"] or launch["grid"] or launch["given"] or launch["save"]:
-            raise WrongArgument(
+            raise ArgumentError(
                 f"{program.source.name} has a main, which launches its kernels itself. --kernel, "
                 "--grid and --arg are for files without one."
             )
         yield arguments, [], Path()
         return
     if arguments:
-        raise WrongArgument(f"{program.source.name} has no main to take {' '.join(arguments)}")
+        raise ArgumentError(f"{program.source.name} has no main to take {' '.join(arguments)}")
     kernel = one_kernel.choose(program.kernels, launch["kernel"])
     kernel = one_kernel.with_types(kernel, launch["kernel"])
     values = one_kernel.values_of(kernel, launch["given"])
@@ -216,15 +269,15 @@ def one_launch(
 
 
 def size(option: str, text: str) -> tuple[int, ...]:
-    """1 to 3 numbers. Raises: WrongArgument."""
-    from tinygrad_mmb.emulator.one_kernel import WrongArgument
+    """1 to 3 numbers. Raises: ArgumentError."""
+    from tinygrad_mmb.emulator.one_kernel import ArgumentError
 
     try:
         numbers = tuple(int(t) for t in text.replace("x", ",").split(","))
     except ValueError:
         numbers = ()
     if not 1 <= len(numbers) <= 3 or min(numbers) < 0:
-        raise WrongArgument(f"{option} {text}: expected one to three numbers, as in 256 or 16,16")
+        raise ArgumentError(f"{option} {text}: expected one to three numbers, as in 256 or 16,16")
     return numbers
 
 
@@ -241,14 +294,16 @@ def after_launch(values: list[Value], folder: Path, launch: dict[str, Any], done
     import numpy as np
 
     from tinygrad_mmb.emulator import one_kernel
-    from tinygrad_mmb.emulator.one_kernel import WrongArgument
+    from tinygrad_mmb.emulator.one_kernel import ArgumentError
 
     one_kernel.read_back(folder, values)
     arrays = {v.parameter.name: v.array for v in values if v.is_pointer}
     for text in launch["save"]:
         name, _, path = text.partition("=")
         if name not in arrays or not path:
-            raise WrongArgument(f"--save {text}: expected NAME=FILE.npy, with NAME one of {', '.join(arrays)}")  # fmt: skip
+            raise ArgumentError(
+                f"--save {text}: expected NAME=FILE.npy, with NAME one of {', '.join(arrays)}"
+            )
         if done.code == 0:
             np.save(path, arrays[name])
     if done.code:
@@ -259,11 +314,15 @@ def after_launch(values: list[Value], folder: Path, launch: dict[str, Any], done
             click.echo(f"{v.parameter.name} {v.array.dtype} {v.array.shape}\n    {shown}")
 
 
-def debugger_line(program: Program, words: tuple[str, ...]) -> str:
-    """How to step through it."""
-    from tinygrad_mmb.emulator.debugger import commands
-
-    return commands(program, words)
+def kept(words: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    """The plan of a launch where it outlives this command, for a debugger."""
+    if folder == Path():
+        return words
+    stays = Path(tempfile.mkdtemp(prefix="mmb-cuda-"))
+    for path in folder.iterdir():
+        text = path.read_bytes().replace(bytes(folder), bytes(stays))
+        (stays / path.name).write_bytes(text)
+    return (str(stays / "plan.txt"),)
 
 
 def explained_signal(done: Run) -> str:

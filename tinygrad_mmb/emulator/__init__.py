@@ -2,7 +2,7 @@
 
     prepare.py   CUDA C++ to C++, line for line          tokens.py   what it reads
     build.py     to an executable, kept in the cache     errors.py   the compiler's errors, retold
-    run.py       the program, or one kernel of a file    findings.py what was found wrong, for people
+    run.py       the program, or one kernel of a file    findings.py what was found
     profile.py   bank conflicts and sectors by line      registers.py what ptxas says
 
 The device and the host API themselves are C++: csrc/emulator/.

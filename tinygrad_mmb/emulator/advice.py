@@ -25,8 +25,8 @@ ADVICE = {
     ),
     "out-of-bounds": Advice(
         "Access out of bounds",
-        "The address is in no array. A GPU may end the kernel with cudaErrorIllegalAddress, or read "
-        "and write a neighbour's memory without a word.",
+        "The address is in no array. A GPU may end the kernel with cudaErrorIllegalAddress, or "
+        "read and write a neighbour's memory without a word.",
         "Guard the access with if (i < n), and compare the array's size with the largest index: "
         "gridDim.x * blockDim.x threads run, which is often more than n.",
     ),
@@ -56,6 +56,56 @@ ADVICE = {
         "Look at who waits where: every barrier, and every lane in the mask of a warp function, "
         "must be reached by all that are named.",
     ),
+    "livelock": Advice(
+        "Threads wait for one another without end",
+        "A loop waits for something that another thread or block would have to do. Blocks run one "
+        "after the other here, and a GPU promises no more.",
+        "Let no block wait for another: end the kernel and launch a second one.",
+    ),
+    "warp-mask": Advice(
+        "The mask of a warp function does not name the lanes that call it",
+        "__shfl_sync, __ballot_sync and the like work among the lanes in the mask: each of them "
+        "must call it, and nobody else may.",
+        "Use 0xffffffff where the whole warp arrives, and let no lane branch off before; or "
+        "compute the mask before the branch with __ballot_sync.",
+    ),
+    "warp-width": Advice(
+        "The width of a shuffle is not 1, 2, 4, 8, 16 or 32",
+        "The warp is cut into pieces of that width.",
+        "Use a power of two.",
+    ),
+    "warp-divergence": Advice(
+        "Lanes of a warp wait at different warp functions",
+        "All lanes in the mask must call the same function in the same line.",
+        "Call it outside of the branch.",
+    ),
+    "missing-wait": Advice(
+        "An asynchronous copy or product is used before it was waited for",
+        "It may land at any time until the wait.",
+        "Wait for the group or the mbarrier, then __syncthreads() if other threads read the data.",
+    ),
+    "null-pointer": Advice(
+        "A kernel follows the null pointer",
+        "No memory was given: an allocation failed, or a launch that asks for no dynamic shared "
+        "memory (the third number in <<<grid, block, bytes>>>) uses extern __shared__.",
+        "Check what cudaMalloc returns, and give the bytes of shared memory at the launch.",
+    ),
+    "wild-pointer": Advice(
+        "An access to memory that no array holds",
+        "It may be a pointer of the host, or an index far off.",
+        "Hand over what cudaMalloc gave, and check the index.",
+    ),
+    "local-of-another-thread": Advice(
+        "A thread follows a pointer to another thread's local variable",
+        "Local variables are private, even through a pointer.",
+        "Use shared memory.",
+    ),
+    "trap": Advice(
+        "The kernel called __trap()",
+        "It ends the launch with an error.",
+        "Look at the condition that led there.",
+    ),
+    "launch": Advice("The kernel cannot be launched"),
     "read-only": Advice(
         "Write to constant memory",
         "The device cannot write memory that was declared __constant__ or handed over as const.",
@@ -91,8 +141,8 @@ ADVICE = {
         "A kernel gets a pointer to memory of the host",
         "The device has memory of its own. A pointer of malloc, new or std::vector means nothing "
         "there.",
-        "Allocate with cudaMalloc, copy with cudaMemcpy(..., cudaMemcpyHostToDevice), and hand over "
-        "the pointer that cudaMalloc gave; or allocate with cudaMallocManaged.",
+        "Allocate with cudaMalloc, copy with cudaMemcpy(..., cudaMemcpyHostToDevice), and hand "
+        "over the pointer that cudaMalloc gave; or allocate with cudaMallocManaged.",
     ),
     "symbol-as-pointer": Advice(
         "A __device__ or __constant__ variable used as a pointer on the host",
@@ -169,8 +219,8 @@ ADVICE = {
     "out-of-memory": Advice(
         "Not enough memory",
         "The allocation failed, and the pointer is null.",
-        "Ask for less, and check what cudaMalloc returns. Sizes are bytes, and negative ones become "
-        "huge.",
+        "Ask for less, and check what cudaMalloc returns. Sizes are bytes, and negative ones "
+        "become huge.",
     ),
     "invalid-argument": Advice("A call got an argument it cannot use"),
     "invalid-handle": Advice(

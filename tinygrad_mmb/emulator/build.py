@@ -17,10 +17,12 @@ from tinygrad_mmb.kernels.launch import compile
 
 # A debugger wants every variable where the source has it.
 DEBUG = ["-O0", "-g3", "-fno-omit-frame-pointer", "-ffp-contract=off"]
+# gdb looks for threadIdx, a macro, under the C++ name of what is a C variable for the linker
+FOR_GDB = '-Wl,--defsym,"emulator::mmb_thread"=mmb_thread'
 ENDINGS = {".cu", ".cuh", ".h", ".hpp", ".cpp", ".cc", ".inl"}
 
 
-class CannotBuild(Exception):
+class BuildError(Exception):
     """The program is not one the emulator can run; the text says why, at the student's lines."""
 
 
@@ -64,11 +66,11 @@ class Program:
 
 
 def read(path: Path) -> str:
-    """A source file as text. Raises: CannotBuild."""
+    """A source file as text. Raises: BuildError."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise CannotBuild(f"{path}: {error.strerror or error}") from error
+        raise BuildError(f"{path}: {error.strerror or error}") from error
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -78,7 +80,7 @@ def read(path: Path) -> str:
 def prepared_files(source: Path, folders: tuple[Path, ...]) -> dict[Path, Prepared]:
     """The source and every file it includes that is the student's own.
 
-    Raises: CannotBuild for what the emulator does not have.
+    Raises: BuildError for what the emulator does not have.
     """
     found: dict[Path, Prepared] = {}
     waiting = [source.resolve()]
@@ -88,7 +90,7 @@ def prepared_files(source: Path, folders: tuple[Path, ...]) -> dict[Path, Prepar
             continue
         found[path] = made = prepare(read(path))
         if problems := refusals(path, made):
-            raise CannotBuild("\n".join(problems))
+            raise BuildError("\n".join(problems))
         waiting += [
             p for _, name in made.includes if (p := included(name, path, folders)) is not None
         ]
@@ -109,7 +111,7 @@ def included(name: str, by: Path, folders: tuple[Path, ...]) -> Path | None:
 def build(source: Path, options: Options) -> Program:
     """Compile and link, unless nothing has changed since the last time.
 
-    Raises: CannotBuild, with the compiler's errors at the student's lines; RuntimeError where the
+    Raises: BuildError, with the compiler's errors at the student's lines; RuntimeError where the
     emulator cannot run.
     """
     compiler = compile.compiler()
@@ -124,8 +126,8 @@ def build(source: Path, options: Options) -> Program:
     command = [compiler, "-std=c++17", *flags, *defines, "-fdiagnostics-color=never"]
     command += ["-fno-diagnostics-show-caret", "-fno-strict-aliasing", "-w"]
     command += [f"-fmacro-prefix-map={source.parent}/=", "-include", "emulator/host.h"]
-    for folder in ("emulator/include", "emulator", "cuda"):
-        command += ["-isystem", str(root / folder)]
+    for own in ("emulator/include", "emulator", "cuda"):
+        command += ["-isystem", str(root / own)]
     if uses_own_headers(files):
         command += ["-I", str(root / "cuda")]
     else:
@@ -176,23 +178,30 @@ def compile_program(
         quotes = [f"-iquote{p}" for p in {path.parent for path in program.files}]
         searched = [f"-I{p}" for p in options.folders]
         # debug information names the student's files, not the prepared ones
-        real = [f"-fdebug-prefix-map={place / str(i)}={path.parent}" for i, path in enumerate(program.files)]
+        real = [
+            f"-fdebug-prefix-map={place / str(i)}={path.parent}"
+            for i, path in enumerate(program.files)
+        ]
         done = subprocess.run(
             [*command, *quotes, *searched, *real, "-x", "c++", "-c", str(main), "-o", str(object_)],
             capture_output=True, text=True, errors="replace",
             env={**os.environ, "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
         if done.returncode:
-            raise CannotBuild(errors.retold(done.stderr, program))
+            raise BuildError(errors.retold(done.stderr, program))
         linked = [f for f in flags if f.startswith("-fsanitize=address")]
+        if options.mode == "debug":
+            linked += [FOR_GDB]
         made = place / "made"
-        parts = [str(object_), *map(str, runtime)]
+        # the runtime first: of an inline function that both have, as std::string's, the linker
+        # keeps the first, and the checker must not meet accesses of its own
+        parts = [*map(str, runtime), str(object_)]
         done = subprocess.run(
             [command[0], *linked, *parts, "-ldl", "-lpthread", "-o", str(made)],
             capture_output=True, text=True, errors="replace",
         )  # fmt: skip
         if done.returncode:
-            raise CannotBuild(errors.retold_linking(done.stderr))
+            raise BuildError(errors.retold_linking(done.stderr))
         os.replace(made, program.executable)
 
 

@@ -52,7 +52,7 @@ def check(
     """Run it `seeds` times; asynchronous copies land late in even runs, early in odd ones.
 
     `witness` is the same program built with AddressSanitizer and UBSan.
-    Raises: TooSlow.
+    Raises: TimeLimitError.
     """
     found, output = [], ""
     for seed in range(seeds):

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tinygrad_mmb.emulator.build import Program
 
-PLACE = re.compile(r"^(?P<file>[^:\n]+):(?P<line>\d+):(?:(?P<column>\d+):)? (?P<kind>fatal error|error|note): (?P<text>.*)$")  # fmt: skip
+PLACE = re.compile(
+    r"^(?P<file>[^:\n]+):(?P<line>\d+):(?:(?P<column>\d+):)? "
+    r"(?P<kind>fatal error|error|note): (?P<text>.*)$"
+)
 LAUNCH = re.compile(
     r"no match for call to ['‘]\(emulator::Launch<void \(\*\)\((?P<wanted>.*)\)>(?: &|&)?\) "
     r"\((?P<given>.*)\)['’]"

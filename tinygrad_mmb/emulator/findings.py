@@ -100,7 +100,8 @@ def from_record(record: dict[str, Any], program: Program) -> Finding:
     add(finding, place(record, who(record, None), program, finding.array))
     if other := record.get("other"):
         add(finding, place(other, who(other, record), program, finding.array))
-        if kind == "race" and (other.get("file"), other["line"]) == (record.get("file"), record["line"]):
+        lines = [(spot.get("file"), spot["line"]) for spot in (record, other)]
+        if kind == "race" and lines[0] == lines[1]:
             finding.mend = ONE_LINE
     return finding
 
@@ -134,7 +135,7 @@ class Names:
         self.program = program
 
     def put(self, text: str) -> str:
-        return FROM_LINE.sub(self.name, text)
+        return re.sub(r"array '([^']*)'", r"array \1", FROM_LINE.sub(self.name, text))
 
     def name(self, match: re.Match[str]) -> str:
         source = self.program.text(match[1])

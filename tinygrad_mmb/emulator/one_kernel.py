@@ -22,7 +22,7 @@ VECTORS = {"float": "f4", "double": "f8", "int": "i4", "uint": "u4", "uchar": "u
 FILLS = "random, zeros, ones, arange, empty"
 
 
-class WrongArgument(Exception):
+class ArgumentError(Exception):
     """What was asked for a launch does not fit the kernel."""
 
 
@@ -42,31 +42,31 @@ class Value:
 def choose(kernels: list[Kernel], name: str | None) -> Kernel:
     """The kernel meant; the only one there is if none is named.
 
-    Raises: WrongArgument with what there is.
+    Raises: ArgumentError with what there is.
     """
     listed = "\n".join(f"    {k}" for k in kernels)
     if not kernels:
-        raise WrongArgument("the file has neither a main nor a __global__ function to run")
+        raise ArgumentError("the file has neither a main nor a __global__ function to run")
     if name is None:
         if len(kernels) > 1:
-            raise WrongArgument(f"the file has several kernels; name one with --kernel:\n{listed}")
+            raise ArgumentError(f"the file has several kernels; name one with --kernel:\n{listed}")
         return kernels[0]
     base = name.partition("<")[0]
     for kernel in kernels:
         if kernel.name == base:
             return kernel
-    raise WrongArgument(f"--kernel {name}: there is no such kernel in the file, only:\n{listed}")
+    raise ArgumentError(f"--kernel {name}: there is no such kernel in the file, only:\n{listed}")
 
 
 def with_types(kernel: Kernel, name: str | None) -> Kernel:
     """The kernel with the types of its instance: scale<float> puts float for T.
 
-    Raises: WrongArgument for a template named without its arguments.
+    Raises: ArgumentError for a template named without its arguments.
     """
     if kernel.template is None:
         return kernel
     if name is None or "<" not in name:
-        raise WrongArgument(
+        raise ArgumentError(
             f"{kernel.name} is a template <{kernel.template}>: name an instance, as in "
             f"--kernel '{kernel.name}<float>'"
         )
@@ -83,7 +83,7 @@ def with_types(kernel: Kernel, name: str | None) -> Kernel:
 def dtype_of(kernel: Kernel, parameter: Parameter) -> tuple[np.dtype, tuple[int, ...], bool]:
     """NumPy's type, the trailing dimension of a vector type, and whether it is a pointer.
 
-    Raises: WrongArgument for a type that cannot be given on a command line.
+    Raises: ArgumentError for a type that cannot be given on a command line.
     """
     text = parameter.type.replace("const", " ").replace("volatile", " ").replace("struct ", " ")
     is_pointer = "*" in text
@@ -92,7 +92,7 @@ def dtype_of(kernel: Kernel, parameter: Parameter) -> tuple[np.dtype, tuple[int,
     if vector:
         return np.dtype(VECTORS[vector[1]]), (int(vector[2]),), is_pointer
     if text not in C_TYPES or parameter.type.count("*") > 1:
-        raise WrongArgument(
+        raise ArgumentError(
             f"{kernel.name}: parameter {parameter.name} is a {parameter.type}, which cannot be "
             "given on the command line. Write a main that calls the kernel."
         )
@@ -102,7 +102,7 @@ def dtype_of(kernel: Kernel, parameter: Parameter) -> tuple[np.dtype, tuple[int,
 def values_of(kernel: Kernel, given: tuple[str, ...], seed: int = 0) -> list[Value]:
     """Every argument of the launch, in the kernel's order.
 
-    Raises: WrongArgument, with the signature.
+    Raises: ArgumentError, with the signature.
     """
     named: dict[str, str] = {}
     in_order: list[str] = []
@@ -114,19 +114,20 @@ def values_of(kernel: Kernel, given: tuple[str, ...], seed: int = 0) -> list[Val
         else:
             in_order.append(text)
     rng = np.random.default_rng(seed)
-    made, missing = [], []
+    made: list[Value] = []
+    missing: list[Parameter] = []
     for p in kernel.parameters:
-        text = named.pop(p.name, None) if p.name in named else next(iter(in_order), None)
+        text = named.get(p.name)
+        if text is None and in_order:
+            text = in_order.pop(0)
         if text is None:
             missing.append(p)
             continue
-        if in_order and text is in_order[0]:
-            in_order.pop(0)
         made.append(value_of(kernel, p, text, rng))
     if missing:
-        raise WrongArgument(how_to_give(kernel, missing))
+        raise ArgumentError(how_to_give(kernel, missing))
     if in_order:
-        raise WrongArgument(
+        raise ArgumentError(
             f"{kernel} takes {len(kernel.parameters)} arguments; --arg {in_order[0]} is one more"
         )
     return made
@@ -146,7 +147,7 @@ def how_to_give(kernel: Kernel, missing: list[Parameter]) -> str:
 
 
 def value_of(kernel: Kernel, p: Parameter, text: str, rng: np.random.Generator) -> Value:
-    """One argument from its text. Raises: WrongArgument."""
+    """One argument from its text. Raises: ArgumentError."""
     dtype, vector, is_pointer = dtype_of(kernel, p)
     where = f"--arg {p.name}={text}"
     if not is_pointer:
@@ -155,7 +156,7 @@ def value_of(kernel: Kernel, p: Parameter, text: str, rng: np.random.Generator) 
         return Value(p, loaded(where, text, dtype, vector), True)
     fill, colon, rest = text.partition(":")
     if not colon or fill not in FILLS.split(", "):
-        raise WrongArgument(
+        raise ArgumentError(
             f"{where}: {p.name} is a pointer, so give an array: FILL:SIZE with FILL one of {FILLS} "
             "(random:1024, zeros:32x32), or a file.npy."
         )
@@ -164,13 +165,17 @@ def value_of(kernel: Kernel, p: Parameter, text: str, rng: np.random.Generator) 
         if not shape or min(shape) < 1:
             raise ValueError
     except ValueError:
-        raise WrongArgument(f"{where}: the size is {rest!r}, but should be like 1024 or 32x32.") from None  # fmt: skip
+        raise ArgumentError(
+            f"{where}: the size is {rest!r}, but should be like 1024 or 32x32."
+        ) from None
     if vector and shape[-1:] != vector:
         shape = (*shape, *vector)
     return Value(p, filled(fill, shape, dtype, rng), True)
 
 
-def filled(fill: str, shape: tuple[int, ...], dtype: np.dtype, rng: np.random.Generator) -> np.ndarray:  # fmt: skip
+def filled(
+    fill: str, shape: tuple[int, ...], dtype: np.dtype, rng: np.random.Generator
+) -> np.ndarray:
     """An array; random is standard normal, or 0 to 99 for whole numbers."""
     if fill == "random":
         whole = dtype.kind in "iub"
@@ -187,10 +192,12 @@ def loaded(where: str, text: str, dtype: np.dtype, vector: tuple[int, ...]) -> n
     try:
         array = np.load(text, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise WrongArgument(f"{where}: {error}") from error
+        raise ArgumentError(f"{where}: {error}") from error
     if array.dtype != dtype or (vector and array.shape[-1:] != vector):
         wanted = f"{dtype}{f' with a last dimension of {vector[0]}' if vector else ''}"
-        raise WrongArgument(f"{where}: the file has {array.dtype} {array.shape}, but the kernel takes {wanted}.")  # fmt: skip
+        raise ArgumentError(
+            f"{where}: the file has {array.dtype} {array.shape}, but the kernel takes {wanted}."
+        )
     return np.ascontiguousarray(array)
 
 
@@ -199,9 +206,9 @@ def number(where: str, dtype: np.dtype, vector: tuple[int, ...], text: str) -> n
         parts = [int(t, 0) if dtype.kind in "iu" else float(t) for t in text.split(",")]
         made = np.array(parts, dtype)
     except (ValueError, OverflowError):
-        raise WrongArgument(f"{where}: {text!r} is no {dtype}.") from None
+        raise ArgumentError(f"{where}: {text!r} is no {dtype}.") from None
     if made.size != (vector[0] if vector else 1):
-        raise WrongArgument(f"{where}: {made.size} numbers, but the kernel takes {vector or 1}.")
+        raise ArgumentError(f"{where}: {made.size} numbers, but the kernel takes {vector or 1}.")
     return made
 
 

@@ -2,7 +2,7 @@
 
 Four things of CUDA are no C++, and only they are rewritten:
 
-    add<256><<<grid, block>>>(x, n)      ->  ::emulator::launch("add<256>", ...).on(grid, block)(x, n)
+    add<256><<<grid, block>>>(x)         ->  ::emulator::launch("add<256>", ...).on(grid, block)(x)
     extern __shared__ float tile[];      ->  float (&tile)[] = ::emulator::dynamic_array<float[]>();
     static __shared__ float tile[32];    ->  __shared__ float tile[32];   (the macro says static)
     __constant__ float c[9];             ->  the same, then ::emulator::ProgramVariable ...("c", c);
@@ -150,7 +150,7 @@ class _Pass:
         return partner
 
     def _scopes(self) -> list[bool]:
-        """For each token whether it stands in a function or a class, not directly in a namespace."""
+        """For each token whether it stands in a function or class, not directly in a namespace."""
         inside, depth = [], 0
         plain: set[int] = set()  # braces of namespaces and of extern "C"
         for i, token in enumerate(self.code):
@@ -361,7 +361,8 @@ class _Pass:
         if name is not None:
             constant, managed = "__constant__" in spaces, "__managed__" in spaces
             kind = "constant" if constant else "managed" if managed else "device"
-            put = f' static ::emulator::ProgramVariable mmb_variable_{name}("{name}", {name}, "{kind}");'
+            made = f'mmb_variable_{name}("{name}", {name}, "{kind}")'
+            put = f" static ::emulator::ProgramVariable {made};"
             self.edits.append((self.end(stop), self.end(stop), put))
         return stop
 

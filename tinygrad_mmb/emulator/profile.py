@@ -97,7 +97,8 @@ class Profile:
             return paint.good(good) if self.lines else "No kernel touched shared or global memory."
         out = [paint.bold("Worst lines first (shared: passes, global: sectors of 32 bytes)")]
         for x in self.worst[:top]:
-            out.append(f"  {paint.wrong(f'{x.times_ideal:5.1f}x')}  {x.file}:{x.line}  {x.space}: {x.verdict()}")  # fmt: skip
+            times = paint.wrong(f"{x.times_ideal:5.1f}x")
+            out.append(f"  {times}  {x.file}:{x.line}  {x.space}: {x.verdict()}")
             out.append(f"          {x.source.strip()}")
         if rest := len(self.worst) - top:
             out += [f"  and {rest} more (--top)"] if rest > 0 else []
@@ -133,7 +134,7 @@ class Profile:
 def profile(
     program: Program, arguments: tuple[str, ...], *, arch: str, timeout: float
 ) -> Profile:  # fmt: skip
-    """Run the checked build once, counting.   Raises: TooSlow."""
+    """Run the checked build once, counting.   Raises: TimeLimitError."""
     done = run(
         program, arguments, options={"profile": 1}, captured=True, timeout=timeout, profile=True
     )  # fmt: skip

@@ -21,7 +21,7 @@ MISSING = {
     "thrust/": ("Thrust", "write the loop, the reduction or the scan as a kernel"),
     "cub/": ("CUB", "write the reduction or the scan as a kernel"),
     "cuda/": ("libcu++", "take __syncthreads, atomicAdd and the like"),
-    "cuda_pipeline": ("the pipeline interface", "csrc/cuda/ptx.cuh has cp.async, which is emulated"),
+    "cuda_pipeline": ("the pipeline interface", "csrc/cuda/ptx.cuh has cp.async, emulated"),
     "texture": ("textures", "read the array itself"),
     "surface": ("surfaces", "write the array itself"),
     "cuda_gl": ("OpenGL interoperation", "write the picture to a file"),

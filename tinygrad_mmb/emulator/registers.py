@@ -35,7 +35,11 @@ class Registers:
     why_not: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        return {"arch": self.arch, "kernels": [vars(k) for k in self.kernels], "why_not": self.why_not}  # fmt: skip
+        return {
+            "arch": self.arch,
+            "kernels": [vars(k) for k in self.kernels],
+            "why_not": self.why_not,
+        }
 
     def in_words(self) -> str:
         if self.why_not:
@@ -43,7 +47,8 @@ class Registers:
         lines = [f"Registers and spills (ptxas, {self.arch})"]
         for k in self.kernels:
             spills = f"SPILLS {k.spilled} bytes" if k.spilled else "no spills"
-            lines.append(f"  {k.name}: {k.registers} registers, {k.shared} bytes of shared memory, {spills}")  # fmt: skip
+            used = f"{k.registers} registers, {k.shared} bytes of shared memory"
+            lines.append(f"  {k.name}: {used}, {spills}")
         return "\n".join(lines)
 
 

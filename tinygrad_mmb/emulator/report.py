@@ -53,8 +53,8 @@ def in_words(finding: Finding, number: int, runs: int, paint: Paint) -> str:
         if text:
             lines += wrapped(sentence(text), f"   {word:5}", paint)
     if runs > 1:
-        seen = "every" if finding.runs == runs else f"{finding.runs} of {runs}"
-        lines.append(paint.faint(f"   Seen in {seen} {'order' if seen == 'every' else 'orders'} of threads."))  # fmt: skip
+        seen = "every order" if finding.runs == runs else f"{finding.runs} of {runs} orders"
+        lines.append(paint.faint(f"   Seen in {seen} of threads."))
     return "\n".join(lines)
 
 

@@ -13,14 +13,14 @@ from tinygrad_mmb.emulator import findings
 from tinygrad_mmb.emulator.build import Program
 from tinygrad_mmb.emulator.findings import Finding
 
-# What addresses and UBSan are to do: the first error ends the program, leaks are CUDA's affair here.
+# The sanitizers end the program at the first error; leaks of host memory are not looked for.
 SANITIZER = {
     "ASAN_OPTIONS": "detect_leaks=0:allow_user_segv_handler=1:detect_stack_use_after_return=0",
     "UBSAN_OPTIONS": "print_stacktrace=1",
 }
 
 
-class TooSlow(Exception):
+class TimeLimitError(Exception):
     """The program did not end in time."""
 
 
@@ -50,7 +50,7 @@ def run(
 ) -> Run:
     """Run the program. `options` are those of mmb_option: seed, early, yields, leaks, profile.
 
-    Raises: TooSlow after `timeout` seconds.
+    Raises: TimeLimitError after `timeout` seconds.
     """
     with tempfile.TemporaryDirectory() as folder:
         found, counted = Path(folder) / "findings", Path(folder) / "profile"
@@ -66,7 +66,7 @@ def run(
                 stdin=subprocess.DEVNULL if captured else None,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise TooSlow(
+            raise TimeLimitError(
                 f"{program.source.name} did not end within {timeout:g} s. The checker is some 30 "
                 "times slower than a plain run: make the problem smaller, or raise --timeout."
             ) from None

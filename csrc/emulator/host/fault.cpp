@@ -80,11 +80,13 @@ static struct sigaction before;
 static uintptr_t kernel_address;
 static const char* kernel_verb;
 static const void* kernel_pc;
+static bool kernel_address_is_odd;  // the processor refused the access without saying the address
 
 // The handler continues here, on the stack of the CUDA thread, with its own stack switched back.
 [[noreturn]] static void end_kernel() {
     const Place place = line_of_fault(kernel_pc);
-    const std::string what = text("A thread %s %s.", kernel_verb, describe(reinterpret_cast<void*>(kernel_address)).c_str());
+    if (kernel_address_is_odd) fail("misaligned", place, "A thread uses an address that is no multiple of the size it asks for, or no address at all");
+    const std::string what = text("A thread %s %s", kernel_verb, describe(reinterpret_cast<void*>(kernel_address)).c_str());
     fail("illegal-address", place, "%s", what.c_str());
 }
 
@@ -95,6 +97,7 @@ static void on_fault(int signal, siginfo_t* info, void* context) {
 #if defined(__x86_64__)
         auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
         kernel_address = address, kernel_verb = verb(context), kernel_pc = program_counter(context);
+        kernel_address_is_odd = info->si_code == SI_KERNEL;
         registers[REG_RSP] = (registers[REG_RSP] - 512) / 16 * 16 - 8;  // below the red zone, as after a call
         registers[REG_RIP] = reinterpret_cast<greg_t>(&end_kernel);
         return;
