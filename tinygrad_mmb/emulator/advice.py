@@ -146,7 +146,7 @@ ADVICE = {
     ),
     "symbol-as-pointer": Advice(
         "A __device__ or __constant__ variable used as a pointer on the host",
-        "The host's copy of the name has an address of its own, which is not the one on the device.",
+        "The host's copy of the name has an address of its own, not the one on the device.",
         "Use the variable by its name in the kernel; copy with cudaMemcpyToSymbol and "
         "cudaMemcpyFromSymbol; or ask cudaGetSymbolAddress for the address.",
     ),

@@ -117,13 +117,11 @@ def values_of(kernel: Kernel, given: tuple[str, ...], seed: int = 0) -> list[Val
     made: list[Value] = []
     missing: list[Parameter] = []
     for p in kernel.parameters:
-        text = named.get(p.name)
-        if text is None and in_order:
-            text = in_order.pop(0)
-        if text is None:
+        put = named.get(p.name) or (in_order.pop(0) if in_order else None)
+        if put is None:
             missing.append(p)
             continue
-        made.append(value_of(kernel, p, text, rng))
+        made.append(value_of(kernel, p, put, rng))
     if missing:
         raise ArgumentError(how_to_give(kernel, missing))
     if in_order:

@@ -22,6 +22,7 @@ namespace emulator {
 
 constexpr size_t ALIGNMENT = 256;  // of cudaMalloc
 constexpr size_t GUARD = 256;      // bytes kept free behind each allocation
+constexpr size_t MARGIN = 1 << 16;  // before the first: x[-1] must not be a neighbour's memory
 constexpr unsigned char FRESH = 0xff, GUARDED = 0xa5;  // 0xff: NaN as a float, -1 as an int
 constexpr size_t FILLED = size_t(256) << 20;            // fill no more than this of fresh memory
 
@@ -42,7 +43,10 @@ void Memory::reserve() {
         if (p != MAP_FAILED) base_ = reinterpret_cast<uintptr_t>(p), size_ = bytes;
     }
     const size_t third = size_ / 3 / page() * page();
-    for (int k = 0; k < 3; k++) next_[k] = base_ + k * third, limit_[k] = next_[k] + third;
+    for (int k = 0; k < 3; k++) {
+        limit_[k] = base_ + (k + 1) * third;
+        next_[k] = base_ + k * third + MARGIN;
+    }
 }
 
 cudaError_t Memory::allocate(MemoryKind space, void** p, size_t bytes, const char* function, Place place) {
