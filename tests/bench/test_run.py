@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.bench.machines import Scripted, Timed, cupy_like
+from tinygrad_mmb.backend.extension import PACKAGE
 from tinygrad_mmb.bench import (
     candidates,
     comparison,
@@ -22,6 +24,7 @@ from tinygrad_mmb.bench import (
     once,
     peers,
     registers,
+    report,
     results,
     run,
     sizes,
@@ -257,6 +260,39 @@ def test_a_killed_run_leaves_a_valid_file(empty_folder):
     child.send_signal(signal.SIGKILL)
     child.wait()
     assert results.read(path)["finished"] is False
+
+
+def test_an_installed_package_measures_in_an_empty_folder(tmp_path, empty_folder):
+    """As from a wheel: the sources lie inside the package; no checkout, no compiler."""
+    site = tmp_path / "site"
+    ignored = shutil.ignore_patterns("__pycache__", "*.so", "results")
+    shutil.copytree(PACKAGE, site / "tinygrad_mmb", ignore=ignored)
+    for folder in ("csrc", "benchmarks"):
+        source = PACKAGE.parent / folder
+        if not source.is_dir():
+            pytest.skip("only in a checkout")
+        shutil.copytree(source, site / "tinygrad_mmb" / "share" / folder, ignore=ignored)
+    (tmp_path / "no programs").mkdir()
+    environment = os.environ | {"PYTHONPATH": str(site), "PATH": str(tmp_path / "no programs")}
+    script = site / "tinygrad_mmb" / "share" / "benchmarks" / "kernels.py"
+    command = [sys.executable, str(script), "--only", "Mean", "--quick"]
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    content = results.read(empty_folder / "runs" / "bench-001" / "results.json")
+    assert content["environment"]["commit"] is None
+    assert "compiler" in content["emulator_missing"]
+    assert content["registers_missing"] == "nvcc is not installed"
+    assert content["rows"][0].ok
+    assert content["rows"][0].ms > 0
+
+
+def test_a_busy_machine_is_told():
+    machine = {"processor": "P", "threads": 1, "cores": 2}
+    content = {"sensors": [{"load": 1.0}, {"load": 9.0}], "kind": "cpu", "ceilings": {}}
+    content |= {"seed": 0, "started": "2026-11-26", "machine": machine}
+    assert "The machine was busy (load 9 on 2 cores)" in report.heading(content)
+    content["sensors"] = [{"load": 1.5}]
+    assert "busy" not in report.heading(content)
 
 
 # -- the parts of a run

@@ -68,12 +68,22 @@ def heading(content: dict[str, Any]) -> str:
         lines.append(
             "No GPU: CUDA kernels were checked on the emulator, and none of these times is a GPU's."
         )
+        if (load := busiest(content)) > machine["cores"]:
+            lines.append(
+                f"The machine was busy (load {load:.0f} on {machine['cores']} cores): expect wide "
+                "intervals, and measure again when it is not."
+            )
     if limits:
         peaks = ", ".join(f"{k} {figures.rate(v)}" for k, v in limits["tflops"].items())
         lines.append(f"Limits measured now: copy {limits['copy_gbs']:.1f} GB/s, {peaks}")
     for name, reason in content.get("peers_missing", {}).items():
         lines.append(f"Without {name}: {reason}")
     return "\n".join(lines)
+
+
+def busiest(content: dict[str, Any]) -> float:
+    """The highest load average that was seen between two cases."""
+    return max((s.get("load", 0.0) for s in content.get("sensors", [])), default=0.0)
 
 
 def by_kernel(rows: list[Row]) -> str:

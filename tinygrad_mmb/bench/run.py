@@ -90,7 +90,9 @@ class Run:
         plan = self.planned(added)
         with fixed_threads(options.threads, libraries):
             self.say(f"{machine.name}: measuring its limits")
-            self.ceilings = machine.ceilings(2.0 if options.quick else 6.0)
+            self.ceilings = machine.ceilings(
+                min(2.0 if options.quick else 6.0, options.budget / 20)
+            )
             self.results.note(ceilings=self.ceilings.as_json())
             if machine.kind == "cpu":
                 self.emulate(added)
