@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.emulator.marked_kernels import (
@@ -11,6 +13,7 @@ from tests.emulator.marked_kernels import (
     library_of,
     marked_kernels,
 )
+from tinygrad_mmb.kernels.launch import compile
 from tinygrad_mmb.kernels.launch.emulated import Library
 
 BUGGY, RIGHT = marked_kernels("buggy"), marked_kernels("buggy/right")
@@ -24,6 +27,28 @@ def names(kernels: list[MarkedKernel]) -> list[str]:
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Library:
     return library_of(BUGGY + RIGHT, tmp_path_factory.mktemp("marked"), "check")
+
+
+@pytest.mark.slow  # compiles all once more
+@pytest.mark.parametrize(
+    "compiler, flags",
+    [("g++", ["-DEMULATOR_UCONTEXT"]), ("clang++", []), ("clang++-14", [])],
+    ids=["ucontext", "clang", "clang-14"],
+)
+def test_other_compilers_and_the_portable_fibers_find_the_same(
+    compiler, flags, tmp_path, monkeypatch
+):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler} here")
+    monkeypatch.setattr(compile, "compiler", lambda: compiler)
+    monkeypatch.setitem(compile.MODES, "check", [*compile.MODES["check"], *flags])
+    so = library_of(BUGGY + RIGHT, tmp_path, "check")
+    unseen = {"misaligned_float4"} if "clang" in compiler else set()  # it splits a float4 first
+    for kernel in (k for k in BUGGY if k.name not in unseen):
+        outcome = launch(so, kernel)
+        assert {f["kind"] for f in outcome.findings} == set(kernel.expected), kernel.name
+    for kernel in RIGHT:
+        assert launch(so, kernel).findings == [], kernel.name
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)

@@ -1,5 +1,14 @@
 // Stands in for NVIDIA's header of this name: CUDA C++ as plain C++17, on the host.
 #pragma once
+#if defined(EMULATOR_INSTRUMENTED)  // a kernel under the checker, not the emulator itself
+// Copies that a kernel makes by memcpy are accesses too: these names are linked to the checker's
+// (runtime/hooks.cpp), which must be said before anybody else declares them.
+extern "C" {
+void* memcpy(void*, const void*, __SIZE_TYPE__) noexcept __asm__("__tsan_memcpy");
+void* memmove(void*, const void*, __SIZE_TYPE__) noexcept __asm__("__tsan_memmove");
+void* memset(void*, int, __SIZE_TYPE__) noexcept __asm__("__tsan_memset");
+}
+#endif
 // First all of C and C++ that is used: the words below must not change them.
 #include <cassert>
 #include <cmath>

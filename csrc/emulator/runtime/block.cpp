@@ -215,24 +215,9 @@ void prepare(dim3 grid, dim3 block, uint64_t which) {
     }
 }
 
-}  // namespace
+struct Stopped {};  // a finding of the scheduler itself, or of what it asked
 
-bool run_block(dim3 grid, dim3 block, uint64_t which, void (*kernel)(const void*), const void* values) {
-    count = static_cast<int>(block.x * block.y * block.z);
-    while (static_cast<int>(threads.size()) < count) threads.emplace_back();
-    body = kernel;
-    argument = values;
-    is_failed = is_derailed = false;
-    rounds_of_waiting = 0;
-    ++number;
-    prepare(grid, block, which);
-    prepare_warps(count);
-    checker::block_begins();
-    AllBlockEvents::each([](BlockEvents& e) { e.begin(); });
-
-    std::vector<int> order(count);
-    for (int i = 0; i < count; ++i) order[i] = options.seed == 1 ? count - 1 - i : i;
-    if (options.seed > 1) shuffler.seed(static_cast<unsigned>(options.seed + which));
+void run_to_end(std::vector<int>& order) {
     while (!is_failed) {
         if (options.seed > 1) std::shuffle(order.begin(), order.end(), shuffler);
         bool ran = false;
@@ -255,7 +240,31 @@ bool run_block(dim3 grid, dim3 block, uint64_t which, void (*kernel)(const void*
             deadlocked();
         }
     }
-    if (!is_failed && !is_derailed) AllBlockEvents::each([](BlockEvents& e) { e.end(); });
+}
+
+}  // namespace
+
+bool run_block(dim3 grid, dim3 block, uint64_t which, void (*kernel)(const void*), const void* values) {
+    count = static_cast<int>(block.x * block.y * block.z);
+    while (static_cast<int>(threads.size()) < count) threads.emplace_back();
+    body = kernel;
+    argument = values;
+    is_failed = is_derailed = false;
+    rounds_of_waiting = 0;
+    ++number;
+    prepare(grid, block, which);
+    prepare_warps(count);
+    checker::block_begins();
+    AllBlockEvents::each([](BlockEvents& e) { e.begin(); });
+
+    std::vector<int> order(count);
+    for (int i = 0; i < count; ++i) order[i] = options.seed == 1 ? count - 1 - i : i;
+    if (options.seed > 1) shuffler.seed(static_cast<unsigned>(options.seed + which));
+    try {
+        run_to_end(order);
+        if (!is_failed && !is_derailed) AllBlockEvents::each([](BlockEvents& e) { e.end(); });
+    } catch (const Stopped&) {
+    }
     checker::block_ends();
     return !is_failed;
 }
@@ -264,6 +273,7 @@ void begin_launch() { number = 0; }
 
 void fail(Finding finding) {
     stop(std::move(finding));
+    if (!current) throw Stopped{};
     current->state = State::gone;
     current->fiber.leave(true);  // the other threads of the block are abandoned where they wait
     __builtin_unreachable();

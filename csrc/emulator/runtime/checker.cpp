@@ -32,7 +32,7 @@ struct Event {  // one access
     Site site;
     bool is_volatile;
     int who;        // thread of the block
-    bool is_twin;
+    bool is_twin = false, is_copy = false;
 };
 
 // Memory that was read before it was written; told at the barrier, unless a race explains it.
@@ -64,8 +64,8 @@ const char* word(Access kind, bool is_volatile) {
     if (is_volatile) return kind == Access::read ? "volatile read" : "volatile write";
     return kind == Access::read ? "read" : "write";
 }
-const char* verb(Access kind) {
-    return kind == Access::read ? "reads" : kind == Access::write ? "writes" : "changes atomically";
+const char* does(Access kind) {
+    return kind == Access::read ? "reads it" : kind == Access::write ? "writes it" : "changes it atomically";
 }
 
 std::string inside(const Spot& spot) {
@@ -122,9 +122,12 @@ const char* how_to_mend(const Past& past, const Event& e, bool is_shared) {
     if (past.kind == Access::atomic || e.kind == Access::atomic)
         return is_shared ? "An atomic is safe against atomics only: put __syncthreads() between it and the ordinary access"
                          : "An atomic is safe against atomics only: use one for both, or put a barrier between";
-    if (who / 32 == e.who / 32)
-        return "Both threads are of one warp, but lanes need not run in step: put __syncwarp() between";
-    return is_shared ? "Put __syncthreads() between the two" : "Put __syncthreads() between the two, or give each thread its own element";
+    if (source_of(past.site).line == source_of(e.site).line && past.kind != e.kind)
+        return "Threads change one place at the same time: use an atomic (atomicAdd), or read from one array and write to another";
+    if (who / 32 != e.who / 32)
+        return is_shared ? "Put __syncthreads() between the two" : "Put __syncthreads() between the two, or give each thread its own element";
+    return block_size() > 32 ? "Put __syncthreads() between the two; for lanes of one warp __syncwarp() is enough, but they do not run in step"
+                             : "Put __syncwarp() between the two: lanes of a warp do not run in step";
 }
 
 Finding race(const Region& region, const Past& past, const Event& e) {
@@ -137,9 +140,9 @@ Finding race(const Region& region, const Past& past, const Event& e) {
         std::string who = std::string(is_twin ? "an asynchronous operation of thread " : "thread ") + in_words(spot.thread);
         return is_other_block ? who + " of block " + in_words(spot.block) : who;
     };
-    f.text = std::string(is_asynchronous ? "missing wait: on " : "data race on ") + element(region, e.address) + ": " +
-             doer(f.at, e.is_twin) + " " + verb(e.kind) + " it at " + file_and_line(f.at.site) + ", " +
-             doer(f.other, past.who & TWIN) + " " + verb(past.kind) + " it at " + file_and_line(f.other.site) +
+    f.text = std::string(is_asynchronous ? "missing wait on " : "data race on ") + element(region, e.address) + ": " +
+             doer(f.at, e.is_twin) + " " + does(e.kind) + " at " + file_and_line(f.at.site) + ", " +
+             doer(f.other, past.who & TWIN) + " " + does(past.kind) + " at " + file_and_line(f.other.site) +
              ", and nothing orders the two" + inside(f.at);
     f.mend = how_to_mend(past, e, region.is_shared());
     return f;
@@ -253,14 +256,18 @@ void check_cells(Region& region, const Event& e) {
         f.mend = "Free it after the last kernel that uses it";
     } else if (near) {
         char text[160];
-        if (e.address >= near->end)
+        f.mend = "Compare the index with the size first: the last block may have more threads than there are elements";
+        if (e.address == near->end)
+            std::snprintf(text, sizeof text, "just past the end of ");
+        else if (e.address > near->end)
             std::snprintf(text, sizeof text, "%zu bytes past the end of ", static_cast<std::size_t>(e.address - near->end));
         else if (e.address >= near->begin)
             std::snprintf(text, sizeof text, "its last %zu bytes are past the end of ", static_cast<std::size_t>(e.address + e.bytes - near->end));
-        else
+        else {
             std::snprintf(text, sizeof text, "%zu bytes before the start of ", static_cast<std::size_t>(near->begin - e.address));
+            f.mend = "The index is negative: the first element has no neighbour before it";
+        }
         f.text = "out of bounds: " + what + ", " + text + near->described() + " (" + std::to_string(near->bytes()) + " bytes)";
-        f.mend = "Compare the index with the size first: the last block may have more threads than there are elements";
     } else {
         f.kind = "wild-pointer";
         f.text = "wild pointer: " + what + ", in memory that no array holds";
@@ -273,7 +280,7 @@ void check_cells(Region& region, const Event& e) {
 [[noreturn]] void foreign_local(const Event& e, const Thread& owner) {
     Finding f = finding("local-of-another-thread", e, nullptr);
     f.space = "local";
-    f.text = "local memory of another thread: thread " + in_words(f.at.thread) + " " + verb(e.kind) + " a variable of thread " +
+    f.text = "local memory of another thread: thread " + in_words(f.at.thread) + " uses a variable of thread " +
              in_words(owner.context.thread) + " at " + file_and_line(e.site) + inside(f.at);
     f.mend = "Local variables are private on a GPU, even through a pointer: use shared memory";
     stop(std::move(f));
@@ -314,7 +321,7 @@ void check(const Event& e) {
     if (!region) return;
     if (e.address + e.bytes > region->end) out_of_bounds(e);
     const bool is_one_instruction = e.bytes == 2 || e.bytes == 4 || e.bytes == 8 || e.bytes == 16;
-    if (is_one_instruction && e.address % e.bytes) misaligned(e, *region);
+    if (is_one_instruction && !e.is_copy && e.address % e.bytes) misaligned(e, *region);
     if (region->is_read_only && e.kind != Access::read) written_although_read_only(e, *region);
     if (region->space == Space::shared && region->block != block_number()) {  // a new block: nothing is written yet
         std::memset(region->written.data(), 0, region->count());
@@ -339,9 +346,9 @@ void tell_unwritten() {
 
 }  // namespace
 
-void instrumented(const void* p, std::size_t bytes, Access kind, const void* code, bool is_volatile) {
+void instrumented(const void* p, std::size_t bytes, Access kind, const void* code, bool is_volatile, bool is_copy) {
     Thread* t = running();
-    if (!t || t->fiber.holds(p) || is_ours(p)) return;
+    if (!t || !bytes || t->fiber.holds(p) || is_ours(p)) return;
     if (options.yields && dice() % static_cast<unsigned long>(options.yields) == 0) {
         settle_second_write();
         yield();
@@ -350,7 +357,7 @@ void instrumented(const void* p, std::size_t bytes, Access kind, const void* cod
         const Source& source = source_of(site_of(code));
         atomic_turn({source.file.c_str(), source.line});
     }
-    check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(code), is_volatile, t->index, false});
+    check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(code), is_volatile, t->index, false, is_copy});
 }
 
 void access(const void* p, std::size_t bytes, Access kind, Place at) {

@@ -15,7 +15,7 @@ namespace {
 
 Registers scheduler;
 
-#if defined(__x86_64__) && !defined(EMULATOR_UCONTEXT)
+#if !defined(EMULATOR_UCONTEXT)
 
 // Six registers are the callee's to keep; the stack pointer stands for all the rest. ucontext would
 // make two system calls to save the signal mask, and shuffles would take nine times as long.

@@ -1,7 +1,10 @@
 // A fiber: a stack of its own, and switching to it and back. One CUDA thread runs on one fiber.
 #pragma once
 #include <cstddef>
-#if !defined(__x86_64__)
+#if !defined(__x86_64__) && !defined(EMULATOR_UCONTEXT)
+#define EMULATOR_UCONTEXT  // any other processor: slower, but POSIX
+#endif
+#if defined(EMULATOR_UCONTEXT)
 #include <ucontext.h>
 #endif
 
@@ -10,10 +13,10 @@ namespace emulator {
 constexpr std::size_t STACK = 128 * 1024;  // of a fiber; touched pages only cost memory
 
 struct Registers {  // where to go on
-#if defined(__x86_64__) && !defined(EMULATOR_UCONTEXT)
-    void* stack_pointer = nullptr;
-#else
+#if defined(EMULATOR_UCONTEXT)
     ucontext_t context;
+#else
+    void* stack_pointer = nullptr;
 #endif
 };
 

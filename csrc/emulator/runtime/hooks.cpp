@@ -1,6 +1,6 @@
 // g++ -fsanitize=thread calls __tsan_read4 and the like before every load and store, and
 // -fsanitize=bounds calls __ubsan_handle_out_of_bounds where an index is too large for its array.
-// libtsan and libubsan are not linked: we are the sanitizer.
+// libtsan and libubsan are not linked: we are the sanitizer. memcpy and memset come here too.
 #include "hooks.h"
 
 #include <cstdint>
@@ -29,12 +29,17 @@ HOOKS(16)
 void __tsan_read_range(void* p, std::size_t n) { instrumented(p, n, Access::read, CODE, false); }
 void __tsan_write_range(void* p, std::size_t n) { instrumented(p, n, Access::write, CODE, false); }
 void* __tsan_memcpy(void* to, const void* from, std::size_t n) {
-    instrumented(from, n, Access::read, CODE, false);
-    instrumented(to, n, Access::write, CODE, false);
+    instrumented(from, n, Access::read, CODE, false, true);
+    instrumented(to, n, Access::write, CODE, false, true);
     return __builtin_memcpy(to, from, n);
 }
+void* __tsan_memmove(void* to, const void* from, std::size_t n) {
+    instrumented(from, n, Access::read, CODE, false, true);
+    instrumented(to, n, Access::write, CODE, false, true);
+    return __builtin_memmove(to, from, n);
+}
 void* __tsan_memset(void* to, int value, std::size_t n) {
-    instrumented(to, n, Access::write, CODE, false);
+    instrumented(to, n, Access::write, CODE, false, true);
     return __builtin_memset(to, value, n);
 }
 void __tsan_init() {}

@@ -43,7 +43,7 @@ Region* nearest(std::uintptr_t p) {
     Region* best = nullptr;
     std::uintptr_t distance = std::uintptr_t{1} << 30;  // further is no overrun
     for (auto& [begin, region] : all) {
-        const std::uintptr_t d = p >= region.end ? p - region.end : begin - p;
+        const std::uintptr_t d = p >= region.end ? p - region.end : p < begin ? begin - p : 0;
         if (d < distance) {
             distance = d;
             best = &region;

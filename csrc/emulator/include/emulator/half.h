@@ -11,12 +11,12 @@ namespace emulator {
 
 EMULATOR_INLINE uint32_t bits_of(float f) {
     uint32_t u;
-    std::memcpy(&u, &f, sizeof u);
+    __builtin_memcpy(&u, &f, sizeof u);
     return u;
 }
 EMULATOR_INLINE float float_of(uint32_t u) {
     float f;
-    std::memcpy(&f, &u, sizeof f);
+    __builtin_memcpy(&f, &u, sizeof f);
     return f;
 }
 
@@ -60,7 +60,7 @@ EMULATOR_UNCHECKED inline double sum_to_odd(double x, double y) {
     const double sum = x + y, y_in_sum = sum - x;
     const double lost = (x - (sum - y_in_sum)) + (y - y_in_sum);
     uint64_t bits;
-    std::memcpy(&bits, &sum, sizeof bits);
+    __builtin_memcpy(&bits, &sum, sizeof bits);
     if (lost == 0 || (bits & 1) || !std::isfinite(sum)) return sum;
     return std::nextafter(sum, lost > 0 ? INFINITY : -INFINITY);
 }

@@ -23,7 +23,7 @@ template <class To, class From>
 EMULATOR_INLINE To emulator_same_bits(From from) {
     static_assert(sizeof(To) == sizeof(From), "of the same size");
     To to;
-    std::memcpy(&to, &from, sizeof to);
+    __builtin_memcpy(&to, &from, sizeof to);
     return to;
 }
 EMULATOR_INLINE int __float_as_int(float f) { return emulator_same_bits<int>(f); }

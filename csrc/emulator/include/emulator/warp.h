@@ -26,10 +26,10 @@ template <class T>
 EMULATOR_UNCHECKED T shuffle(unsigned mask, T value, int from, Place at) {
     static_assert(sizeof(T) <= 8 && std::is_trivially_copyable<T>::value, "shuffles exchange at most 8 bytes");
     Shuffled s{0, from, 0, at};
-    std::memcpy(&s.value, &value, sizeof value);
+    __builtin_memcpy(&s.value, &value, sizeof value);
     warp_collective(mask, &s, exchange_shuffled, at);
     T got;
-    std::memcpy(&got, &s.got, sizeof got);
+    __builtin_memcpy(&got, &s.got, sizeof got);
     return got;
 }
 // The warp in segments of `width` lanes: the first lane of this one.
@@ -67,7 +67,7 @@ EMULATOR_UNCHECKED void exchange_folded(void** brought, unsigned mask) {
     for (int lane = 0; lane < 32; ++lane) {
         if (!(mask >> lane & 1)) continue;
         T v;
-        std::memcpy(&v, &static_cast<Voted*>(brought[lane])->value, sizeof v);
+        __builtin_memcpy(&v, &static_cast<Voted*>(brought[lane])->value, sizeof v);
         if (first)
             folded = v;
         else if (FOLD == Fold::add)
@@ -85,23 +85,23 @@ EMULATOR_UNCHECKED void exchange_folded(void** brought, unsigned mask) {
         first = false;
     }
     for (int lane = 0; lane < 32; ++lane)
-        if (mask >> lane & 1) std::memcpy(&static_cast<Voted*>(brought[lane])->result, &folded, sizeof folded);
+        if (mask >> lane & 1) __builtin_memcpy(&static_cast<Voted*>(brought[lane])->result, &folded, sizeof folded);
 }
 template <Fold FOLD, class T>
 EMULATOR_UNCHECKED T fold(unsigned mask, T value, Place at) {
     static_assert(std::is_same<T, int>::value || std::is_same<T, unsigned>::value, "__reduce_*_sync takes int or unsigned");
     Voted v{0, 0};
-    std::memcpy(&v.value, &value, sizeof value);
+    __builtin_memcpy(&v.value, &value, sizeof value);
     warp_collective(mask, &v, exchange_folded<FOLD, T>, at);
     T result;
-    std::memcpy(&result, &v.result, sizeof result);
+    __builtin_memcpy(&result, &v.result, sizeof result);
     return result;
 }
 template <class T>
 EMULATOR_UNCHECKED unsigned matches(unsigned mask, T value, Place at) {
     static_assert(sizeof(T) == 4 || sizeof(T) == 8, "__match_*_sync takes 4 or 8 bytes");
     Voted v{0, 0};
-    std::memcpy(&v.value, &value, sizeof value);
+    __builtin_memcpy(&v.value, &value, sizeof value);
     warp_collective(mask, &v, exchange_matches, at);
     return static_cast<unsigned>(v.result);
 }
