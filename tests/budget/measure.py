@@ -119,10 +119,16 @@ def as_text(figures: dict[str, Any]) -> str:
 def main() -> None:
     asked = sys.argv[1:] or files()
     with ThreadPoolExecutor(2) as threads:
-        figures = dict(zip(asked, threads.map(measured, asked), strict=True))
-    kept = budget()["kernels"] if sys.argv[1:] else {}
-    everything = {"nvcc": nvcc_version(), "kernels": kept | figures}
-    BUDGET.write_text(as_text(everything), encoding="utf-8")
+        for file, figures in zip(asked, threads.map(measured, asked), strict=True):
+            keep(file, figures)
+
+
+def keep(file: str, figures: Kernels) -> None:
+    """Write the figures of one file at once, as all of them take minutes; forget files now gone."""
+    kernels = budget()["kernels"] | {file: figures}
+    there = {name: kernels[name] for name in files() if name in kernels}
+    text = as_text({"nvcc": nvcc_version(), "kernels": there})
+    BUDGET.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
