@@ -1,7 +1,7 @@
 """Many tensors in one launch: the table that csrc/cuda/tensor_table.cuh reads.
 
 Looking at the arrays of 200 parameters and packing their addresses takes Python some 0.8 ms (Adam,
-on one core of a server), and such small tensors keep a GPU busy for less than that. So what a launch
+on one core of a server), and such small tensors keep a GPU busy for less. So what a launch
 saves there shows where a step is captured, and its tables are replayed with it.
 """
 
