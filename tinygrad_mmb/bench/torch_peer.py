@@ -65,6 +65,13 @@ def functional() -> dict[str, Callable[..., Any]]:
             x, geometry.kernel, geometry.stride, geometry.top_left, geometry.dilation
         )
 
+    def window_sum(x: Any, geometry: Any) -> Any:
+        if geometry.top_left != geometry.bottom_right or geometry.dilation != (1, 1):
+            raise NoPeer("torch's average has no holes and pads both sides alike")
+        return f.avg_pool2d(
+            x, geometry.kernel, geometry.stride, geometry.top_left, divisor_override=1
+        )
+
     def reduction(name: str) -> Callable[..., Any]:
         function = getattr(t, name)
         return lambda x, dims, keep: function(
@@ -83,6 +90,7 @@ def functional() -> dict[str, Callable[..., Any]]:
         "BatchNorm": batch_norm,
         "Conv2d": conv2d,
         "MaxPool2d": max_pool2d,
+        "WindowSum": window_sum,
         "Rows": lambda table, index, _: f.embedding(index, table),
         "Sum": reduction("sum"),
         "Mean": reduction("mean"),
