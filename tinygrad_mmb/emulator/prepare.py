@@ -55,6 +55,7 @@ class Prepared:
     has_main: bool
     includes: list[tuple[int, str]]  # line, "name.h" or <name.h>
     assembly: list[int]  # lines with inline PTX
+    names: list[tuple[int, str]]  # of CUDA that the code uses: line, name
     functions: list[tuple[int, int]]  # first and last line of every function for the device
     edits: list[tuple[int, int, str]] = field(default_factory=list)
     source: str = ""
@@ -108,7 +109,7 @@ class _Pass:
         self.edits.sort()
         return Prepared(
             _edited(self.source, self.edits), kernels, self._has_main(), self._includes(),
-            self._assembly(), self._functions(), self.edits, self.source,
+            self._assembly(), self._names(), self._functions(), self.edits, self.source,
         )  # fmt: skip
 
     # ------------------------------------------------------------------ finding one's way
@@ -432,6 +433,14 @@ class _Pass:
             (self._line(i), self._text(i + 1))
             for i in self._at("include")
             if self.code[i].directive and self._text(i - 1) == "#"
+        ]
+
+    def _names(self) -> list[tuple[int, str]]:
+        starts = ("cu", "tex")
+        return [
+            (self._line(i), t.text)
+            for i, t in enumerate(self.code)
+            if t.kind == "name" and t.text.startswith(starts)
         ]
 
     def _functions(self) -> list[tuple[int, int]]:

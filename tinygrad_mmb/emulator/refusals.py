@@ -30,6 +30,24 @@ MISSING = {
     "cute/": ("CuTe", "write the tiles as a kernel"),
     "mpi.h": ("MPI", "start one process"),
 }  # fmt: skip
+# beginning of a name in the code
+NAMES = {
+    "cudaGraph": "CUDA graphs are not emulated: launch the kernels one by one",
+    "cudaStreamBeginCapture": "CUDA graphs are not emulated: launch the kernels one by one",
+    "cudaTextureObject": "textures are not emulated: read the array itself",
+    "cudaCreateTextureObject": "textures are not emulated: read the array itself",
+    "cudaBindTexture": "textures are not emulated: read the array itself",
+    "tex1D": "textures are not emulated: read the array itself",
+    "tex2D": "textures are not emulated: read the array itself",
+    "tex3D": "textures are not emulated: read the array itself",
+    "cudaSurfaceObject": "surfaces are not emulated: write the array itself",
+    "cudaArray_t": "CUDA arrays are not emulated: cudaMallocPitch gives rows, too",
+    "cudaMallocArray": "CUDA arrays are not emulated: cudaMallocPitch gives rows, too",
+    "cudaIpc": "sharing memory between processes is not emulated",
+    "cuInit": "the driver interface is not emulated: use the runtime's, as in cudaMalloc",
+    "cuMemAlloc": "the driver interface is not emulated: use the runtime's, as in cudaMalloc",
+    "cuLaunchKernel": "the driver interface is not emulated: launch with <<<grid, block>>>",
+}
 
 
 def refusals(path: Path, made: Prepared) -> list[str]:
@@ -43,6 +61,12 @@ def refusals(path: Path, made: Prepared) -> list[str]:
                     f"{path.name}:{line}: #include {name} asks for {what}, which is not emulated: "
                     f"{instead}."
                 )
+    said = set()
+    for line, name in made.names:
+        for start, why in NAMES.items():
+            if name.startswith(start) and why not in said:
+                found.append(f"{path.name}:{line}: {name}: {why}.")
+                said.add(why)
     for line in made.assembly:
         found.append(
             f"{path.name}:{line}: inline PTX (asm) is not emulated. Write it in C++, or call a "

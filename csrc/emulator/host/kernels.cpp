@@ -92,16 +92,28 @@ static void check_guards(const Configuration& how) {
 #endif
 }
 
-// Findings after which a GPU would have gone on, with whatever came out.
-static bool goes_on() {
-    const std::string all = findings_as_json();
-    for (size_t at = all.find("{\"kind\": \""); at != std::string::npos; at = all.find("{\"kind\": \"", at + 1)) {
-        const std::string rest = all.substr(at + 10, 40);
-        bool mild = false;
-        for (const char* kind : {"race\"", "uninitialised\"", "uninitialized\"", "bank"}) mild |= rest.rfind(kind, 0) == 0;
-        if (!mild) return false;
+// What CUDA would say after what was found: nothing where a GPU would have gone on, with whatever
+// came out.
+static cudaError_t error_of_findings() {
+    static const struct {
+        const char* kind;
+        cudaError_t error;
+    } known[] = {{"race", cudaSuccess},           {"uninitialised", cudaSuccess},
+                 {"missing-wait", cudaSuccess},   {"assert", cudaErrorAssert},
+                 {"misaligned", cudaErrorMisalignedAddress},
+                 {"out-of-bounds", cudaErrorIllegalAddress}, {"null-pointer", cudaErrorIllegalAddress},
+                 {"wild-pointer", cudaErrorIllegalAddress},  {"illegal-address", cudaErrorIllegalAddress},
+                 {"use-after-free", cudaErrorIllegalAddress}, {"read-only", cudaErrorIllegalAddress}};
+    const std::string all = findings_as_json(), key = "{\"kind\": \"";
+    for (size_t at = all.find(key); at != std::string::npos; at = all.find(key, at + 1)) {
+        const size_t begin = at + key.size();
+        const std::string kind = all.substr(begin, all.find('"', begin) - begin);
+        cudaError_t error = cudaErrorLaunchFailure;
+        for (const auto& k : known)
+            if (kind == k.kind) error = k.error;
+        if (error) return error;
     }
-    return true;
+    return cudaSuccess;
 }
 
 static void write_profile(const Configuration& how) {
@@ -150,7 +162,7 @@ void run_kernel(const Configuration& how, const Argument* pointers, int count, v
     write_profile(how);
     h.pending = {true, how.kernel, how.place};
     h.memory.close_managed();
-    if (code && !goes_on()) h.last = h.sticky = static_cast<cudaError_t>(code);
+    if (const cudaError_t error = code ? error_of_findings() : cudaSuccess) h.last = h.sticky = error;
 }
 
 cudaError_t launch_listed(const char* function, const void* kernel, dim3 grid, dim3 block, void** arguments,
