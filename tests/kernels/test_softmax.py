@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,7 +20,7 @@ from tests.kernels.emulation import (
 )
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.gradcheck import gradcheck
-from tinygrad_mmb.kernels.launch import cuda_function, emulated, int32
+from tinygrad_mmb.kernels.launch import cuda_function, emulated, int32, rows
 from tinygrad_mmb.kernels.launch.rows import plan_rows
 
 RNG = np.random.default_rng(3)
@@ -115,6 +117,24 @@ def test_the_plan_uses_as_little_as_will_do():
     assert (large.threads * (8 + large.slots)) * 4 >= 50257  # all of it on the chip
     beyond = plan_rows(10**6, 4, held=8, shared=48 * 1024)
     assert beyond.threads == 1024 and beyond.shared <= 46 * 1024
+
+
+def test_a_device_is_asked_once_for_its_shared_memory(monkeypatch):
+    monkeypatch.setattr(rows, "_shared_memory", {})
+    asked = []
+
+    class Device:
+        id = 3
+
+        @property
+        def attributes(self):
+            asked.append(self.id)
+            return {"MaxSharedMemoryPerBlockOptin": 232448}
+
+    array = SimpleNamespace(device=Device())
+    assert [rows.shared_memory(array), rows.shared_memory(array)] == [232448] * 2
+    assert asked == [3]
+    assert rows.shared_memory(np.zeros(3)) == 48 * 1024
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

@@ -6,8 +6,8 @@ team keeps some packs in registers, more in shared memory, and reads again what 
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ class RowPlan:
         return (-(-rows * self.team // self.threads),)
 
 
+@functools.lru_cache(maxsize=1024)
 def plan_rows(
     cols: int, itemsize: int, held: int, shared: int = 0, largest: int = LARGEST_BLOCK
 ) -> RowPlan:
@@ -81,16 +82,17 @@ def power_of_two(n: int) -> int:
 
 def shared_memory(x: Array) -> int:
     """Bytes of shared memory that one block may have where x lies."""
-    attributes: Any = getattr(getattr(x, "device", None), "attributes", None)
-    if not isinstance(attributes, Mapping):
+    device: Any = getattr(x, "device", None)
+    number = getattr(device, "id", None)
+    if number is None:
         return DEFAULT_SHARED  # the emulator: no device to ask
-    return int(attributes.get("MaxSharedMemoryPerBlockOptin", DEFAULT_SHARED))
+    if number not in _shared_memory:  # CuPy asks the driver for all attributes: 100 calls
+        attributes = device.attributes
+        _shared_memory[number] = int(attributes["MaxSharedMemoryPerBlockOptin"])
+    return _shared_memory[number]
 
 
-def rows_and_columns(x: Array) -> tuple[int, int]:
-    """The sizes of x as a matrix of its last dimension's rows."""
-    cols = x.shape[-1]
-    return x.size // max(cols, 1), cols
+_shared_memory: dict[int, int] = {}
 
 
 def around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
