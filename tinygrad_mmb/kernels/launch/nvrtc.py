@@ -49,8 +49,8 @@ def compiled(file: str, name: str, capability: str) -> tuple[Path, str]:
     architecture, is_final = target(capability, library.getSupportedArchs())
     folders = (root, source.parent, *cuda_headers())
     # -default-device: a lambda inside a kernel is device code, as nvcc takes it to be
-    options = ("-std=c++17", "-default-device", f"-arch={architecture}")
-    options += tuple(f"-I{folder}" for folder in folders)
+    plain = ("-std=c++17", "-default-device", f"-arch={architecture}")
+    options = (*plain, *(f"-I{folder}" for folder in folders))
     digest = hashlib.sha256(repr((name, options, library.getVersion())).encode())
     for path in compile.read_by(source, [root]):
         digest.update(path.read_bytes())
