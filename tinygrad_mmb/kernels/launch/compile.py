@@ -46,6 +46,7 @@ SEEN_BY_CHECKER = {
     "clang": [
         *("-O0", "-mllvm", "-tsan-distinguish-volatile=1"),
         *("-mllvm", "-tsan-instrument-func-entry-exit=0"),
+        *("-mllvm", "-tsan-instrument-read-before-write=1"),  # else y += x is a write only
     ],
 }
 COPIES = ["objcopy"]
