@@ -43,7 +43,7 @@ void fence_proxy_async();
 void tma_load(void* to, const TensorMap& map, uint64_t* barrier, int col, int row, Place at);
 void tma_store(const TensorMap& map, const void* from, int col, int row, Place at);
 void tma_store_commit();
-void tma_store_wait(int pending, bool reads_only);
+void tma_store_wait(int pending);
 void wgmma(float* d, int columns, uint64_t a, uint64_t b, bool accumulate, Number number, Place at);
 void wgmma_fence();
 void wgmma_commit();
@@ -240,7 +240,7 @@ PTX_FUNCTION void tma_store_commit() {
 template <int PENDING>
 PTX_FUNCTION void tma_store_wait_read() {
 #if !defined(__CUDACC__)
-    emulator::tma_store_wait(PENDING, true);
+    emulator::tma_store_wait(PENDING);
 #elif PTX_SM90A
     asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(PENDING) : "memory");
 #else

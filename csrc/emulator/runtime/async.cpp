@@ -377,7 +377,8 @@ void mbarrier_invalidate(uint64_t* barrier, Place at) {
 }
 
 void fence_barrier_init() {
-    for (uint64_t* address : barriers_to_make_known) barriers[address].known = true;
+    for (uint64_t* address : barriers_to_make_known)
+        if (auto found = barriers.find(address); found != barriers.end()) found->second.known = true;
     barriers_to_make_known.clear();
 }
 
@@ -434,7 +435,7 @@ void tma_store_commit() {
     mine().fences_before = fences;
 }
 
-void tma_store_wait(int pending, bool) {
+void tma_store_wait(int pending) {
     mine().stores.finish_but(pending, [](const Box& box) {
         if (!options.early) leave(box);
     });

@@ -114,6 +114,7 @@ __global__ void PTX_CLUSTER(CLUSTER) __launch_bounds__(128 * (1 + CONSUMERS))
                 }
             }
         }
+        __syncwarp();  // lane 0 comes late; what follows asks for whole warps
     } else {
         ptx::take_registers<232>();
         const int consumer = warpgroup - 1;
