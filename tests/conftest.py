@@ -65,7 +65,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if idle:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-        reporter.write_line(f"--kernels {backend}: never ran: {', '.join(idle)}", red=True)
+        reporter.write_line(f"\n--kernels {backend}: never ran: {', '.join(idle)}", red=True)
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,8 @@ import pytest
 import tinygrad_mmb as tm
 from tinygrad_mmb.autograd.tensor import wrap
 
+pytestmark = pytest.mark.host_only("brings a CuPy of its own")
+
 
 class FakeArray:
     """An array of another library on "cuda:0": it has a shape and mixes with nothing."""
@@ -59,3 +61,40 @@ def test_to_cuda_without_cupy_is_one_clear_error(monkeypatch):  # DV01
     monkeypatch.setitem(sys.modules, "cupy", None)  # makes the import fail
     with pytest.raises(RuntimeError, match=r"no CUDA device. Stay on device='cpu'"):
         tm.ones(2).to("cuda")
+
+
+def test_every_question_to_a_gpu_without_cupy_is_one_clear_error(monkeypatch):  # DV03
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert not tm.cuda.is_available()
+    for ask in (
+        tm.cuda.synchronize,
+        tm.cuda.memory_allocated,
+        tm.cuda.current_device,
+        tm.cuda.get_device_name,
+        lambda: tm.zeros(2, device="cuda"),
+        lambda: tm.set_default_device("cuda"),
+        lambda: tm.nn.Linear(2, 2).cuda(),
+    ):
+        with pytest.raises(RuntimeError, match=r"no CUDA device. Stay on device='cpu'"):
+            ask()
+
+
+def test_a_cupy_that_cannot_be_loaded_is_told_from_none(monkeypatch):
+    class Broken:
+        def find_spec(self, name, *rest):
+            if name == "cupy":
+                raise ImportError("libcudart.so.12: cannot open", name="libcudart")
+
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    with pytest.raises(RuntimeError, match=r"CuPy is installed, but .*libcudart"):
+        tm.ones(2).cuda()
+
+
+def test_new_tensors_are_on_the_cpu_unless_said_otherwise():
+    assert tm.get_default_device() == tm.zeros(1).device == tm.device("cpu")
+    tm.set_default_device("cpu")
+    tm.set_default_device(None)
+    assert tm.zeros(1, device="cpu").device == tm.device("cpu")
+    with pytest.raises(TypeError, match="a device is 'cpu', 'cuda' or 'cuda:1', not float"):
+        tm.set_default_device(1.5)
