@@ -127,6 +127,8 @@ def test_compile_errors_stand_at_the_students_lines(mmb, empty_folder):
     ("text", "message"),
     [
         ("#include <cublas_v2.h>\nint main() {}", "a.cu:1: #include <cublas_v2.h> asks for cuBLAS"),
+        ("int main() {\n  cudaGraph_t g;\n}", "a.cu:2: cudaGraph_t: CUDA graphs are not emulated"),
+        ("void f() {}\n__global__ void k() { f(); }\nint main() {}", "a.cu:2: f is a function of"),
         ("#include <thrust/sort.h>\nint main() {}", "asks for Thrust, which is not emulated"),
         (
             'int main() {}\n__device__ void f() { asm volatile("bar.sync 0;"); }',

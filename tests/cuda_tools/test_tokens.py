@@ -175,3 +175,27 @@ def test_the_names_of_allocated_pointers_are_read_from_the_call():
 def test_main_is_found_where_it_is_a_function():
     assert prepare("int main(int argc, char** argv) { return 0; }").has_main
     assert not prepare("// int main() {}\nvoid f() { g(main_loop); }").has_main
+
+
+def test_calls_that_nvcc_does_not_compile_are_named():
+    source = """float host(float x) { return x; }
+__device__ float device(float x) { return x; }
+__host__ __device__ float both(float x) { return x; }
+#define HD __host__ __device__
+HD float macro(float x) { return x; }
+template <class T> T any(T x) { return x; }
+#ifdef __CUDACC__
+__device__
+#endif
+float guarded(float x) { return x; }
+__global__ void k(float* x) { x[0] = host(1) + device(1) + both(2) + macro(1) + any(guarded(1)); }
+int main() { both(host(device(2))); k<<<1, 1>>>(0); k(0); }
+"""
+    found = [(line, text.split(" ")[0]) for line, text in prepare(source).broken]
+    assert found == [(11, "host"), (12, "device"), (12, "k")]
+
+
+def test_a_variable_of_the_device_is_made_known_behind_its_declaration():
+    text = prepare("__constant__ struct P { int n; } p;\n__device__ int f(int x);\n").text
+    assert '} p; static ::emulator::ProgramVariable mmb_variable_p("p", p, "constant");\n' in text
+    assert "mmb_variable_f" not in text

@@ -117,8 +117,11 @@ def build(source: Path, options: Options) -> Program:
     compiler = compile.compiler()
     files = prepared_files(source, options.folders)
     source = source.resolve()
-    if not files[source].has_main:
-        add_launcher(files[source], options.instances)
+    main = files[source]
+    if not main.has_main:
+        main.text += "\n#include <emulator/launcher.h>"
+    if not main.has_main or any(name.startswith("cudaLaunch") for _, name in main.names):
+        list_kernels(main, [k for made in files.values() for k in made.kernels], options.instances)
     flags = DEBUG if options.mode == "debug" else compile.flags_of(options.mode)
     defines = [f"-D{d}" for d in options.defines]
     runtime = runtime_objects(flags)
@@ -143,12 +146,12 @@ def build(source: Path, options: Options) -> Program:
     return program
 
 
-def add_launcher(made: Prepared, instances: tuple[str, ...]) -> None:
-    """List the kernels of a file without main, so that launcher.cpp finds them by name."""
-    names = [k.name for k in made.kernels if k.is_defined and k.template is None]
+def list_kernels(made: Prepared, kernels: list[Kernel], instances: tuple[str, ...]) -> None:
+    """List the kernels at the end, to be found by name or address."""
+    names = [k.name for k in kernels if k.is_defined and k.is_global and k.template is None]
     names = [n for n in names if names.count(n) == 1]  # an overload has no name of its own
     lines = [f'MMB_LIST("{name}", {name})' for name in [*names, *instances]]
-    made.text += "\n#include <emulator/launcher.h>\n" + "\n".join(lines) + "\n"
+    made.text += "\n" + "\n".join(lines) + "\n"
 
 
 def uses_own_headers(files: dict[Path, Prepared]) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import bisect
 from dataclasses import dataclass, field
 
+from tinygrad_mmb.emulator.rules import broken
 from tinygrad_mmb.emulator.tokens import Token, is_code, line_of, tokens
 
 OPEN = {"(": ")", "[": "]", "{": "}"}
@@ -40,6 +41,7 @@ class Kernel:
     parameters: tuple[Parameter, ...]
     has_defaults: bool = False
     is_defined: bool = True
+    is_global: bool = True  # in no namespace and no class
 
     def __str__(self) -> str:
         inside = ", ".join(f"{p.type} {p.name}".strip() for p in self.parameters)
@@ -56,6 +58,7 @@ class Prepared:
     includes: list[tuple[int, str]]  # line, "name.h" or <name.h>
     assembly: list[int]  # lines with inline PTX
     names: list[tuple[int, str]]  # of CUDA that the code uses: line, name
+    broken: list[tuple[int, str]]  # rules of nvcc: line, and why
     functions: list[tuple[int, int]]  # first and last line of every function for the device
     edits: list[tuple[int, int, str]] = field(default_factory=list)
     source: str = ""
@@ -80,10 +83,10 @@ class Prepared:
 
 def prepare(source: str) -> Prepared:
     """Rewrite one source file. Raises nothing: what is no CUDA is left for the compiler to name."""
-    return _Pass(source).result()
+    return Pass(source).result()
 
 
-class _Pass:
+class Pass:
     """One walk over the code of a file; `code` leaves blanks and comments out."""
 
     def __init__(self, source: str) -> None:
@@ -92,6 +95,7 @@ class _Pass:
         self.edits: list[tuple[int, int, str]] = []
         self.partner = self._pairs()
         self.in_function = self._scopes()
+        self.bodies = self._bodies()
 
     def result(self) -> Prepared:
         kernels = [k for i in self._at("__global__") if (k := self._kernel(i))]
@@ -100,7 +104,7 @@ class _Pass:
         for i in self._at("__shared__"):
             self._shared(i)
         for i in self._at("__noinline__"):  # as a macro it would break <memory>
-            if self._text(i - 1) != "(":
+            if self.text(i - 1) != "(":
                 self.edits.append((self.code[i].start, self.end(i), "__attribute__((noinline))"))
         done = -1
         for i in sorted(j for space in VARIABLE_SPACES for j in self._at(space)):
@@ -109,7 +113,8 @@ class _Pass:
         self.edits.sort()
         return Prepared(
             _edited(self.source, self.edits), kernels, self._has_main(), self._includes(),
-            self._assembly(), self._names(), self._functions(), self.edits, self.source,
+            self._assembly(), self._names(), broken(self), self._functions(), self.edits,
+            self.source,
         )  # fmt: skip
 
     # ------------------------------------------------------------------ finding one's way
@@ -117,7 +122,7 @@ class _Pass:
     def _at(self, text: str) -> list[int]:
         return [i for i, t in enumerate(self.code) if t.text == text]
 
-    def _text(self, i: int) -> str:
+    def text(self, i: int) -> str:
         return self.code[i].text if 0 <= i < len(self.code) else ""
 
     def _slice(self, first: int, last: int) -> str:
@@ -129,7 +134,7 @@ class _Pass:
     def end(self, i: int) -> int:
         return self.code[i].start + len(self.code[i].text)
 
-    def _line(self, i: int) -> int:
+    def line(self, i: int) -> int:
         return line_of(self.source, self.code[i].start)
 
     def _pairs(self) -> dict[int, int]:
@@ -143,7 +148,7 @@ class _Pass:
             if token.text in OPEN:
                 stack.append(i)
             elif token.text in CLOSE:
-                while stack and self._text(stack[-1]) != CLOSE[token.text]:
+                while stack and self.text(stack[-1]) != CLOSE[token.text]:
                     stack.pop()  # an #if may open twice what is closed once
                 if stack:
                     partner[i] = stack.pop()
@@ -156,8 +161,8 @@ class _Pass:
         plain: set[int] = set()  # braces of namespaces and of extern "C"
         for i, token in enumerate(self.code):
             if token.text == "{" and not token.directive:
-                begin = self._statement(i)
-                head = [self._text(j) for j in range(begin, i)]
+                begin = self.statement(i)
+                head = [self.text(j) for j in range(begin, i)]
                 if head[:1] == ["namespace"] or head[:2] == ["inline", "namespace"] or (
                     head == ["extern", '"C"']
                 ):  # fmt: skip
@@ -169,7 +174,23 @@ class _Pass:
                 depth -= self.partner[i] not in plain
         return inside
 
-    def _statement(self, i: int) -> int:
+    def _bodies(self) -> list[tuple[int, int, set[str]]]:
+        """Where each function's body begins and ends, and the words before it."""
+        found = []
+        for i, token in enumerate(self.code):
+            if (
+                token.text != "{"
+                or token.directive
+                or i not in self.partner
+                or self.text(i - 1) != ")"
+            ):
+                continue
+            begin = self.statement(i)
+            if not self.in_function[begin]:
+                found.append((i, self.partner[i], {self.text(j) for j in range(begin, i)}))
+        return found
+
+    def statement(self, i: int) -> int:
         """The first token of the statement or declaration that token i is in."""
         directive = self.code[i].directive
         j = i
@@ -186,11 +207,11 @@ class _Pass:
         """The first `stop` from token i on that is in no brackets, within the same directive."""
         directive = self.code[i].directive if i < len(self.code) else False
         while i < len(self.code) and self.code[i].directive == directive:
-            if self._text(i) == stop:
+            if self.text(i) == stop:
                 return i
-            if self._text(i) in OPEN:
+            if self.text(i) in OPEN:
                 i = self.partner.get(i, len(self.code))
-            elif self._text(i) in CLOSE:
+            elif self.text(i) in CLOSE:
                 return None
             i += 1
         return None
@@ -199,7 +220,7 @@ class _Pass:
         """The < that the > at token i closes."""
         depth = 0
         while i >= 0:
-            text = self._text(i)
+            text = self.text(i)
             if text in (")", "]", "}"):
                 i = self.partner.get(i, -1)
             elif text in ANGLES:
@@ -214,11 +235,11 @@ class _Pass:
     # ------------------------------------------------------------------ kernel<<<...>>>(...)
 
     def _launch(self, i: int, kernels: list[Kernel]) -> None:
-        if self._text(i - 1) == "operator":
+        if self.text(i - 1) == "operator":
             return
         first = self._expression(i - 1)
         last = self._next(i + 1, ">>>")
-        if first is None or last is None or self._text(last + 1) != "(":
+        if first is None or last is None or self.text(last + 1) != "(":
             return
         text = " ".join(self._slice(first, i - 1).split())
         name = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -238,12 +259,12 @@ class _Pass:
     def _expression(self, i: int) -> int | None:
         """The first token of the expression that ends at token i and names a kernel."""
         while i >= 0:
-            text = self._text(i)
+            text = self.text(i)
             if text in (")", "]"):
                 if i not in self.partner:
                     return None
                 i = self.partner[i]
-                if self.code[i - 1].kind != "name" and self._text(i - 1) not in (")", "]"):
+                if self.code[i - 1].kind != "name" and self.text(i - 1) not in (")", "]"):
                     return i
                 i -= 1
             elif text in (">", ">>", ">>>"):
@@ -252,10 +273,10 @@ class _Pass:
                     return None
                 i = opening - 1
             elif self.code[i].kind == "name":
-                before = self._text(i - 1)
+                before = self.text(i - 1)
                 if before == "template":
                     i -= 1
-                    before = self._text(i - 1)
+                    before = self.text(i - 1)
                 if before not in ("::", ".", "->"):
                     return i
                 if before == "::" and not self._continues(i - 2):
@@ -267,8 +288,8 @@ class _Pass:
 
     def _continues(self, i: int) -> bool:
         """Whether `name::` or `name<...>::` ends at token i."""
-        return self._text(i) == ">" or (
-            self.code[i].kind == "name" and self._text(i) not in ("return", "else", "do")
+        return self.text(i) == ">" or (
+            self.code[i].kind == "name" and self.text(i) not in ("return", "else", "do")
         )
 
     def _is_plain(self, name: str, kernels: list[Kernel]) -> bool:
@@ -279,32 +300,32 @@ class _Pass:
     def _macro_parameters(self, i: int) -> list[str]:
         """The parameters of the macro whose definition token i is in."""
         begin = i
-        while begin > 0 and self.code[begin - 1].directive and self._text(begin) != "#":
+        while begin > 0 and self.code[begin - 1].directive and self.text(begin) != "#":
             begin -= 1
-        if self._text(begin + 1) != "define" or self._text(begin + 3) != "(":
+        if self.text(begin + 1) != "define" or self.text(begin + 3) != "(":
             return []
         if self.end(begin + 2) != self.code[begin + 3].start:
             return []
-        return [self._text(j) for j in range(begin + 4, self.partner.get(begin + 3, begin))]
+        return [self.text(j) for j in range(begin + 4, self.partner.get(begin + 3, begin))]
 
     def _null_pointers(self, opening: int) -> None:
         """NULL is an int to a template: say nullptr, which converts to any pointer."""
         closing = self.partner.get(opening)
         for j in range(opening + 1, closing or opening):
-            if self._text(j) == "NULL" and self._text(j - 1) in "(," and self._text(j + 1) in "),":
+            if self.text(j) == "NULL" and self.text(j - 1) in "(," and self.text(j + 1) in "),":
                 self.edits.append((self.code[j].start, self.end(j), "nullptr"))
 
     # ------------------------------------------------------------------ variables
 
     def _shared(self, i: int) -> None:
         """extern __shared__ becomes a reference; a second `static` beside the macro's goes."""
-        begin, stop = self._statement(i), self._next(i, ";")
+        begin, stop = self.statement(i), self._next(i, ";")
         if stop is None:
             return
-        words = [j for j in range(begin, stop) if self._text(j) in ("extern", "static")]
-        words = [j for j in words if all(self._text(k) not in "([{=" for k in range(begin, j))]
-        if any(self._text(j) == "extern" for j in words):
-            self._dynamic_shared(next(j for j in words if self._text(j) == "extern"), stop)
+        words = [j for j in range(begin, stop) if self.text(j) in ("extern", "static")]
+        words = [j for j in words if all(self.text(k) not in "([{=" for k in range(begin, j))]
+        if any(self.text(j) == "extern" for j in words):
+            self._dynamic_shared(next(j for j in words if self.text(j) == "extern"), stop)
             return
         for j in words:
             self.edits.append((self.code[j].start, self.end(j), ""))
@@ -313,18 +334,18 @@ class _Pass:
         kept: list[int] = []
         j = begin
         while j < stop:
-            text = self._text(j)
+            text = self.text(j)
             if text in ("__align__", "alignas", "__attribute__") and j + 1 in self.partner:
                 j = self.partner[j + 1]
             elif text not in ("extern", "__shared__", "static"):
                 kept.append(j)
             j += 1
-        opening = next((k for k, j in enumerate(kept) if self._text(j) == "["), None)
+        opening = next((k for k, j in enumerate(kept) if self.text(j) == "["), None)
         if not opening:
             return
-        type_ = " ".join(self._text(j) for j in kept[: opening - 1])
-        name = self._text(kept[opening - 1])
-        sizes = "".join(self._text(j) for j in kept[opening:])
+        type_ = " ".join(self.text(j) for j in kept[: opening - 1])
+        name = self.text(kept[opening - 1])
+        sizes = "".join(self.text(j) for j in kept[opening:])
         if "," in sizes or not type_:
             return
         array = f"{type_}{sizes}"
@@ -339,16 +360,18 @@ class _Pass:
 
     def _variable(self, i: int) -> int:
         """Make a variable of the device known to the runtime. Gives the last token looked at."""
-        begin, stop = self._statement(i), self._next(i, ";")
+        begin, stop = self.statement(i), self._next(i, ";")
         if stop is None or self.in_function[i] or self.code[i].directive:
             return i
         j, name, spaces = begin, None, set()
         while j < stop:
-            text = self._text(j)
+            text = self.text(j)
             if text in ("__align__", "alignas", "__attribute__") and j + 1 in self.partner:
                 j = self.partner[j + 1]
             elif text in ("(", "template", "extern", "operator", "using", "typedef"):
                 return i  # a function, or not a definition
+            elif text == "{" and name is not None and self._is_body(begin, j):
+                j = self.partner.get(j, stop)  # struct Name { ... } variable;
             elif text in ("[", "=", "{", ";", ","):
                 break
             elif text in VARIABLE_SPACES:
@@ -356,7 +379,7 @@ class _Pass:
             elif self.code[j].kind == "name":
                 name = text
             j += 1
-        statics = [k for k in range(begin, j) if self._text(k) == "static"]
+        statics = [k for k in range(begin, j) if self.text(k) == "static"]
         if "__constant__" in spaces:
             self.edits += [(self.code[k].start, self.end(k), "") for k in statics]
         if name is not None:
@@ -367,40 +390,50 @@ class _Pass:
             self.edits.append((self.end(stop), self.end(stop), put))
         return stop
 
+    def _is_body(self, begin: int, brace: int) -> bool:
+        """Whether the brace opens the body of a class, and no initial value."""
+        words = [self.text(k) for k in range(begin, brace)]
+        return words[-2:-1] != [] and words[-2] in ("struct", "class", "union", "enum")
+
     # ------------------------------------------------------------------ what is in the file
 
     def _kernel(self, i: int) -> Kernel | None:
-        begin = self._statement(i)
+        begin = self.statement(i)
         opening = self._next(i, "(")
-        while opening is not None and self._text(opening - 1) in (
+        while opening is not None and self.text(opening - 1) in (
             "__launch_bounds__", "__attribute__", "__align__",
         ):  # fmt: skip
             opening = self._next(self.partner.get(opening, opening) + 1, "(")
         if opening is None or opening not in self.partner or self.code[i].directive:
             return None
-        name, template = self._text(opening - 1), None
-        if self._text(begin) == "template" and self._text(begin + 1) == "<":
-            end = max(j for j in range(begin, i) if self._text(j) in (">", ">>", ">>>"))
+        name, template = self.text(opening - 1), None
+        if self.text(begin) == "template" and self.text(begin + 1) == "<":
+            end = max(j for j in range(begin, i) if self.text(j) in (">", ">>", ">>>"))
             template = self._slice(begin + 2, end - 1)
         parameters, defaults = self._parameters(opening)
-        after = self._text(self.partner[opening] + 1)
-        return Kernel(name, self._line(i), template, parameters, defaults, after == "{")
+        after = self.text(self.partner[opening] + 1)
+        outside = not any(
+            self.text(j) == "{" and j < i < k and not self.code[j].directive
+            for j, k in self.partner.items()
+        )
+        line = self.line(i)
+        return Kernel(name, line, template, parameters, defaults, after == "{", outside)
 
     def _parameters(self, opening: int) -> tuple[tuple[Parameter, ...], bool]:
         found, defaults, angle = [], False, 0
         first = j = opening + 1
         closing = self.partner[opening]
         while j <= closing:
-            text = self._text(j)
+            text = self.text(j)
             if text in OPEN:
                 j = self.partner.get(j, closing)
             elif text in ANGLES:
                 angle += ANGLES[text]
             elif (text == "," and angle <= 0) or j == closing:
                 words = list(range(first, j))
-                if equals := [k for k in words if self._text(k) == "="]:
+                if equals := [k for k in words if self.text(k) == "="]:
                     words, defaults = words[: words.index(equals[0])], True
-                if words and [self._text(k) for k in words] != ["void"]:
+                if words and [self.text(k) for k in words] != ["void"]:
                     found.append(self._parameter(words))
                 first = j + 1
             j += 1
@@ -408,11 +441,11 @@ class _Pass:
 
     def _parameter(self, words: list[int]) -> Parameter:
         named = len(words) > 1 and self.code[words[-1]].kind == "name"
-        name = self._text(words[-1]) if named else ""
+        name = self.text(words[-1]) if named else ""
         suffix = ""
-        if self._text(words[-1]) == "]":  # float x[] is float* x
-            bracket = next(k for k in words if self._text(k) == "[")
-            name, words, suffix = self._text(bracket - 1), words[: words.index(bracket) - 1], "*"
+        if self.text(words[-1]) == "]":  # float x[] is float* x
+            bracket = next(k for k in words if self.text(k) == "[")
+            name, words, suffix = self.text(bracket - 1), words[: words.index(bracket) - 1], "*"
         elif named:
             words = words[:-1]
         text = self._slice(words[0], words[-1]) + suffix
@@ -422,23 +455,23 @@ class _Pass:
 
     def _has_main(self) -> bool:
         return any(
-            (self._text(i + 1) == "(" and not self.in_function[i] and self._text(i - 1) == "int")
-            or (self._text(i + 1) == "(" and self._text(i - 1) in ("void", "auto"))
+            (self.text(i + 1) == "(" and not self.in_function[i] and self.text(i - 1) == "int")
+            or (self.text(i + 1) == "(" and self.text(i - 1) in ("void", "auto"))
             for i in self._at("main")
             if not self.code[i].directive
         )
 
     def _includes(self) -> list[tuple[int, str]]:
         return [
-            (self._line(i), self._text(i + 1))
+            (self.line(i), self.text(i + 1))
             for i in self._at("include")
-            if self.code[i].directive and self._text(i - 1) == "#"
+            if self.code[i].directive and self.text(i - 1) == "#"
         ]
 
     def _names(self) -> list[tuple[int, str]]:
         starts = ("cu", "tex")
         return [
-            (self._line(i), t.text)
+            (self.line(i), t.text)
             for i, t in enumerate(self.code)
             if t.kind == "name" and t.text.startswith(starts)
         ]
@@ -451,17 +484,17 @@ class _Pass:
                 ends = self._next(i, ";")
                 if stop is None or stop not in self.partner or (ends is not None and ends < stop):
                     continue
-                found.add((self._line(self._statement(i)), self._line(self.partner[stop])))
+                found.add((self.line(self.statement(i)), self.line(self.partner[stop])))
         return sorted(found)
 
     def _assembly(self) -> list[int]:
         found = []
         for word in ("asm", "__asm__", "__asm"):
             for i in self._at(word):
-                after = self._text(i + 1)
+                after = self.text(i + 1)
                 opening = i + 2 if after in ("volatile", "__volatile__") else i + 1
-                if self._text(opening) == "(":
-                    found.append(self._line(i))
+                if self.text(opening) == "(":
+                    found.append(self.line(i))
         return sorted(found)
 
 

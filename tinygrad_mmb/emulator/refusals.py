@@ -67,6 +67,7 @@ def refusals(path: Path, made: Prepared) -> list[str]:
             if name.startswith(start) and why not in said:
                 found.append(f"{path.name}:{line}: {name}: {why}.")
                 said.add(why)
+    found += [f"{path.name}:{line}: {why}." for line, why in made.broken]
     for line in made.assembly:
         found.append(
             f"{path.name}:{line}: inline PTX (asm) is not emulated. Write it in C++, or call a "

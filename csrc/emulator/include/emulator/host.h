@@ -22,9 +22,10 @@
 
 #undef __noinline__  // <memory> says __attribute__((__noinline__)); prepare.py writes it out instead
 
-#ifndef MMB_KERNEL_AS
-#define MMB_KERNEL_AS(name, ...) static const mmb::Listed name##_listed(mmb::entry(#name, __VA_ARGS__))
-#endif
+// A kernel that can be found by its name or address.
+#define MMB_JOIN_(a, b) a##b
+#define MMB_JOIN(a, b) MMB_JOIN_(a, b)
+#define MMB_LIST(name, ...) static const mmb::Listed MMB_JOIN(mmb_listed_, __COUNTER__)(mmb::entry(name, __VA_ARGS__));
 
 namespace emulator {
 

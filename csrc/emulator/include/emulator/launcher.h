@@ -12,10 +12,6 @@
 
 #include "emulator/host.h"
 
-#define MMB_JOIN_(a, b) a##b
-#define MMB_JOIN(a, b) MMB_JOIN_(a, b)
-#define MMB_LIST(name, ...) static const mmb::Listed MMB_JOIN(mmb_listed_, __COUNTER__)(mmb::entry(name, __VA_ARGS__));
-
 namespace emulator::launcher {
 
 struct Array {
