@@ -366,8 +366,6 @@ void access(const void* p, std::size_t bytes, Access kind, Place at) {
     check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(at), false, t->index, false});
 }
 
-void access(const void* p, std::size_t bytes, Access kind, const void* code) { instrumented(p, bytes, kind, code, false); }
-
 void fence() {
     if (!running()) return;
     settle_second_write();
@@ -390,7 +388,7 @@ void access(int owner, const void* p, std::size_t bytes, Access kind, Place at) 
     check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(at), false, owner, true});
 }
 
-void launch_begins(const void* values, std::size_t bytes, uint64_t) {
+void launch_begins(const void* values, std::size_t bytes) {
     const auto begin = reinterpret_cast<uintptr_t>(values);
     parameters = {begin, begin + bytes};
     is_derailed = false;

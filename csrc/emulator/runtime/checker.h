@@ -9,8 +9,6 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <map>
-#include <memory>
 #include <vector>
 
 #include "emulator/runtime.h"
@@ -22,7 +20,7 @@ using Time = uint32_t;  // a thread's own, growing
 
 #if defined(EMULATOR_CHECK)
 
-void launch_begins(const void* closure, std::size_t bytes, uint64_t blocks);
+void launch_begins(const void* values, std::size_t bytes);  // the kernel's parameters
 void launch_ends();
 void block_begins();
 void block_ends();
@@ -50,7 +48,7 @@ class Meeting {
 
 #else
 
-inline void launch_begins(const void*, std::size_t, uint64_t) {}
+inline void launch_begins(const void*, std::size_t) {}
 inline void launch_ends() {}
 inline void block_begins() {}
 inline void block_ends() {}

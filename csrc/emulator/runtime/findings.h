@@ -34,7 +34,6 @@ bool is_found(const char* kind, Site site);  // as either of its places
 // From a thread of a kernel only:
 [[noreturn]] void fail(Finding finding);  // the launch ends
 [[noreturn]] void stop_thread();          // the thread ends, the others go on without it
-bool is_block_derailed();                 // whether a thread of this block was stopped
 void refuse(const std::string& why);         // the launch cannot begin
 
 void forget_findings();

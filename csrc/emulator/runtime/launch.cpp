@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <random>
 #include <vector>
 
@@ -82,7 +81,7 @@ int launch(const char* name, dim3 grid, dim3 block, std::size_t shared, void (*k
         if (options.seed > 1) std::shuffle(order.begin(), order.end(), std::mt19937(static_cast<unsigned>(options.seed)));
     }
     begin_launch();
-    checker::launch_begins(values, bytes, blocks);
+    checker::launch_begins(values, bytes);
     bool runs = true;
     for (uint64_t i = 0; i < blocks && runs; ++i) {
         const SharedMemory memory(shared);

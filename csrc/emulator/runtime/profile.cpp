@@ -31,10 +31,6 @@ struct Totals {
 };
 std::map<std::pair<Site, bool>, Totals> totals;
 
-struct Request {
-    std::vector<Record> lanes;
-};
-
 // 32 banks of 4 bytes. 32 lanes go at once if each takes 4 bytes or less, 16 if 8, 8 if 16. Lanes that
 // want the same word share it; two words of one bank take two passes.
 uint64_t passes(const std::vector<Record>& lanes, std::size_t first, std::size_t last) {
@@ -73,14 +69,13 @@ void add_global(Totals& t, const std::vector<Record>& lanes) {
 }
 
 void add_warp(int first, int last) {
-    std::map<std::pair<Site, uint32_t>, Request> requests;
+    std::map<std::pair<Site, uint32_t>, std::vector<Record>> requests;
     for (int i = first; i < last; ++i) {
         std::unordered_map<Site, uint32_t> executions;
-        for (const Record& r : of_thread[i]) requests[{r.site, executions[r.site]++}].lanes.push_back(r);
+        for (const Record& r : of_thread[i]) requests[{r.site, executions[r.site]++}].push_back(r);
         of_thread[i].clear();
     }
-    for (const auto& [key, request] : requests) {
-        const auto& lanes = request.lanes;
+    for (const auto& [key, lanes] : requests) {
         Totals& t = totals[{key.first, lanes[0].is_shared}];
         ++t.requests;
         t.lanes += lanes.size();

@@ -30,11 +30,8 @@ template <class T>
 class Zeroed {
    public:
     explicit Zeroed(std::size_t count) : data_(static_cast<T*>(std::calloc(count, sizeof(T)))) {}
-    Zeroed(Zeroed&& other) noexcept : data_(other.data_) { other.data_ = nullptr; }
-    Zeroed& operator=(Zeroed&& other) noexcept {
-        std::swap(data_, other.data_);
-        return *this;
-    }
+    Zeroed(const Zeroed&) = delete;
+    Zeroed& operator=(const Zeroed&) = delete;
     ~Zeroed() { std::free(data_); }
     T& operator[](std::size_t i) { return data_[i]; }
     T* data() { return data_; }

@@ -1,6 +1,5 @@
 #include "site.h"
 
-#include <cxxabi.h>
 #include <dlfcn.h>
 
 #include <cstdio>

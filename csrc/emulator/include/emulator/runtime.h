@@ -8,8 +8,6 @@
 
 // Code of the emulator itself, which the checker must not take for the kernel's.
 #define EMULATOR_UNCHECKED __attribute__((no_sanitize("thread", "undefined")))
-// ... and that asks for its caller's line, so it must stay a function.
-#define EMULATOR_NOSAN __attribute__((noinline)) EMULATOR_UNCHECKED
 // Code that stands in the kernel as if written there: findings name the kernel's line.
 #define EMULATOR_INLINE inline __attribute__((always_inline))
 
@@ -49,11 +47,9 @@ unsigned living_lanes();          // of those, the ones that have not returned
 
 enum class Access { read, write, atomic };
 #if defined(EMULATOR_CHECK)
-void access(const void* p, std::size_t bytes, Access kind, const void* from);  // an address of code
 void access(const void* p, std::size_t bytes, Access kind, Place at);
 void fence();  // what this thread wrote before is seen by whoever sees its next atomic
 #else
-inline void access(const void*, std::size_t, Access, const void*) {}
 inline void access(const void*, std::size_t, Access, Place) {}
 inline void fence() {}
 #endif
