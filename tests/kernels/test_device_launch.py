@@ -52,8 +52,12 @@ def test_python_reads_from_a_source_the_kernels_that_it_lists(file):
     assert set(nvrtc.expressions(read(file))) == set(emulated.library(file, "fast").signatures)
 
 
+STEPS = pytest.mark.slow  # of ladders: they show how a kernel came to be, the last is in use
+OF_T4 = [pytest.param(f, marks=STEPS) if "/" in f else f for f in FILES]
+
+
 @needs_nvrtc
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", OF_T4)
 def test_the_first_kernel_of_each_file_compiles_for_a_t4(file, cache):
     name = next(iter(nvrtc.expressions(read(file))))
     path, symbol = nvrtc.compiled(file, name, "75")
