@@ -82,11 +82,17 @@ class Variant:
     name: str
     file: str
     dtype: str  # of the operands; "bfloat16" comes as the uint16 that hold its bits
-    capability: tuple[int, int]  # the least
+    capability: tuple[int, int]  # the least; SM90 means exactly this: later GPUs lack wgmma
     run: Callable[[Array, Array], Array]  # (M, K) and (K, N) → (M, N)
     b_transposed: bool = False  # b must be the transpose of a matrix with contiguous rows
     unit: float = 2.0**-24  # half a unit in the last place of what is summed
     rounding: float = 0.0  # the same of tf32 operands, or of a result of 16 bits
+
+    def runs_on(self, capability: tuple[int, int]) -> bool:
+        """Whether GPUs of this compute capability have what it takes."""
+        if self.capability == SM90:
+            return capability == SM90
+        return capability >= self.capability
 
     def bound(self, depth: int) -> float:
         """How far the product may be off, as a share of |A| |B|, for `depth` terms in a sum."""
@@ -119,11 +125,12 @@ def matmul_variant(name: str, a: Array, b: Array) -> Array:
             f"matmul_variant({name!r}): shapes {a.shape} and {b.shape}; the columns of the first "
             "must be as many as the rows of the second."
         )
-    if capability(a) < variant.capability:
-        least, own = variant.capability, capability(a)
+    if not variant.runs_on(capability(a)):
+        (major, minor), own = variant.capability, capability(a)
+        exactly = " exactly" if variant.capability == SM90 else ""
         raise RuntimeError(
-            f"matmul_variant({name!r}): needs compute capability {least[0]}.{least[1]}, but this "
-            f"GPU has {own[0]}.{own[1]}. Use a variant of an earlier step."
+            f"matmul_variant({name!r}): needs compute capability {major}.{minor}{exactly}, but "
+            f"this GPU has {own[0]}.{own[1]}. Use a variant of an earlier step."
         )
     return variant.run(a, b)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.backend.arrays import on_device
@@ -48,46 +49,80 @@ class Plan(NamedTuple):
 
 def plan(rows: int, cols: int, depth: int, batches: int, x: Array) -> Plan:
     """The cheapest way to multiply (rows, depth) by (depth, cols), by the model of `cost`."""
-    if capability(x) < SM80 or x.dtype.name == "float16":
-        names = ("double",) if x.dtype.name == "float64" else ("medium", "small")
+    return cheapest(rows, cols, depth, batches, x.dtype.name, capability(x), multiprocessors(x))
+
+
+@functools.lru_cache(4096)  # a training asks for the same sizes at every step
+def cheapest(
+    rows: int,
+    cols: int,
+    depth: int,
+    batches: int,
+    dtype: str,
+    capability: tuple[int, int],
+    sms: int,
+) -> Plan:
+    """What `plan` finds on a GPU of this compute capability with so many multiprocessors."""
+    if capability < SM80 or dtype == "float16":
+        names = ("double",) if dtype == "float64" else ("medium", "small")
         tiles = [REGISTERS[n] for n in names]
-    elif x.dtype.name == "float64":
+    elif dtype == "float64":
         tiles = [DOUBLE]
     else:
         tiles = [LARGE, MEDIUM, SMALL, WIDE, TALL]
     most = max(1, min(MOST_SPLITS, depth // LEAST_DEPTH))
     choices = [Plan(tile, 2**i) for tile in tiles for i in range(most.bit_length())]
-    sms = multiprocessors(x)
     return min(choices, key=lambda p: cost(p, rows, cols, depth, batches, sms))
 
 
 def cost(p: Plan, rows: int, cols: int, depth: int, batches: int, sms: int) -> float:
-    """Multiply-adds until the last SM is done, with all that delays them expressed in the same.
+    """Multiply-adds of an SM until the last one is done, with all else expressed in the same.
 
     An SM does one tile after another (two at once take as long). Filling the pipeline costs two
-    tiles of K. Splits write and read float32 sums, 8 bytes at about 30 multiply-adds an SM.
+    tiles of K. Results are written once, those of splits also read and written in between; an SM's
+    share of the memory moves 4 bytes in the time of about 27 multiply-adds (an H200: 4.3 TB/s over
+    132 SMs are 18 bytes a clock, where an SM does 128 multiply-adds).
     """
     blocks = batches * p.splits * ceil(rows, p.tile.rows) * ceil(cols, p.tile.cols)
     share = ceil(ceil(depth, DEPTH), p.splits) * DEPTH + 2 * DEPTH
     work = ceil(blocks, sms) * p.tile.rows * p.tile.cols * share / p.tile.efficiency
-    traffic = 0 if p.splits == 1 else 30 * (p.splits + 1) * batches * rows * cols / sms
-    return work + traffic
+    moved = 1 if p.splits == 1 else 2 * p.splits + 1
+    return work + 27 * moved * batches * rows * cols / sms
 
 
 def ceil(n: int, step: int) -> int:
+    """How many steps it takes to reach n."""
     return -(-n // step)
+
+
+class Facts(NamedTuple):
+    """Of a GPU: its compute capability, and how many multiprocessors it has."""
+
+    capability: tuple[int, int]
+    multiprocessors: int
+
+
+EMULATED = Facts(SM90, 132)  # as an H100
+_facts: dict[int, Facts] = {}  # by number of the GPU: CuPy asks the driver for each anew
+
+
+def facts(x: Array) -> Facts:
+    """Of where x lies."""
+    if not on_device(x):
+        return EMULATED
+    device: Any = x.device
+    if device.id not in _facts:
+        digits = str(device.compute_capability)
+        sms = int(device.attributes["MultiProcessorCount"])
+        _facts[device.id] = Facts((int(digits[:-1]), int(digits[-1])), sms)
+    return _facts[device.id]
 
 
 def capability(x: Array) -> tuple[int, int]:
     """The compute capability of where x lies; the emulator has that of an H100."""
-    if not on_device(x):
-        return SM90
-    digits = str(x.device.compute_capability)  # type: ignore[attr-defined]
-    return int(digits[:-1]), int(digits[-1])
+    return facts(x).capability
 
 
 def multiprocessors(x: Array) -> int:
     """How many there are where x lies; on the emulator as many as an H100 has."""
-    if not on_device(x):
-        return 132
-    return int(x.device.attributes["MultiProcessorCount"])  # type: ignore[attr-defined]
+    return facts(x).multiprocessors
