@@ -86,9 +86,12 @@ def test_the_last_comparison_with_a_gpu_is_told(tmp_path, monkeypatch):
     for name in reversed(configuration.CONFORMANCE):  # installed, then in a checkout
         path = tmp_path / name
         path.parent.mkdir(parents=True)
-        told = {"device": path.parent.name, "date": "2026-11-27", "commit": "abc", "passed": 40}
-        path.write_text(json.dumps(told), encoding="utf-8")
-        assert configuration.conformance() == f"{path.parent.name}, 2026-11-27, abc"
+        path.write_text(json.dumps({"passed": None}), encoding="utf-8")
+        assert configuration.conformance() == "never: no GPU was at hand yet"
+        told = {"device": "Tesla T4", "date": "2026-11-27", "commit": "abc"}
+        path.write_text(json.dumps({"passed": told}), encoding="utf-8")
+        assert configuration.conformance() == "Tesla T4, 2026-11-27, commit abc"
+        path.unlink()
 
 
 def test_a_missing_compiler_is_told_with_its_remedy(monkeypatch):

@@ -99,8 +99,9 @@ def conformance() -> str:
     for name in CONFORMANCE:
         path = PACKAGE.parent / name
         if path.is_file():
-            told = json.loads(path.read_text(encoding="utf-8"))
-            return ", ".join(str(told[k]) for k in ("device", "date", "commit") if told.get(k))
+            passed = json.loads(path.read_text(encoding="utf-8"))["passed"]
+            if passed:
+                return f"{passed['device']}, {passed['date']}, commit {passed['commit']}"
     return "never: no GPU was at hand yet"
 
 
