@@ -115,6 +115,7 @@ def test_the_wheel_carries_sources_examples_and_benchmarks_as_data(wheel, checko
             if "results" not in source.parts:
                 assert f"tinygrad_mmb/share/{source.relative_to(checkout).as_posix()}" in names
     assert "tinygrad_mmb/share/csrc/cuda/kernels/softmax.cu" in names
+    assert "tinygrad_mmb/share/conformance.json" in names
 
 
 SOFTMAX = """

@@ -17,9 +17,6 @@
 #include "kernel_table.hpp"
 #if defined(MMB_CUDA)
 #include <cuda_runtime_api.h>
-#if __has_include("tensor_map.hpp")
-#include "tensor_map.hpp"
-#endif
 #else
 #include "api.h"
 #endif
