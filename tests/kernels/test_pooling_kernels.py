@@ -65,6 +65,16 @@ def test_nan_is_the_largest_and_a_window_of_minus_infinity_has_a_place(value):
         np.testing.assert_array_equal(f, e)
 
 
+def test_a_window_whose_places_all_lie_in_the_border_names_the_place_the_reference_names():
+    x = np.ones((1, 1, 2, 3))
+    geometry = Geometry((2, 1), (1, 1), (5, 1), (3, 0), (3, 0))
+    with tm.use_kernels("reference"):
+        expected = MaxPool2d.apply(x, geometry)
+    assert np.isneginf(expected[0]).any()
+    for e, f in zip(expected, on_kernels(MaxPool2d.apply, x, geometry), strict=True):
+        np.testing.assert_array_equal(f, e)
+
+
 @pytest.mark.parametrize("ceil_mode", [False, True])
 def test_gradients_of_the_layers_pass_the_gradient_check_through_the_kernels(ceil_mode):
     x = tm.tensor(RNG.permutation(2 * 2 * 5 * 7).reshape(2, 2, 5, 7) * 0.1, requires_grad=True)

@@ -26,15 +26,19 @@ __global__ void max_pool(T* __restrict__ y, int64_t* __restrict__ indices, const
     if (thread() >= n) return;
     const Place at(thread(), w.count);
     x += at.plane * w.size[0] * w.size[1];
+    // the first place that the border does not hold, whatever stands there: as PyTorch, for -∞ alone too
+    int first_row = w.pixel(0, at.row, 0), first_col = w.pixel(1, at.col, 0);
+    while (first_row < 0) first_row += w.dilation[0];
+    while (first_col < 0) first_col += w.dilation[1];
     T best = -INFINITY;
-    int64_t where = -1;
+    int64_t where = static_cast<int64_t>(first_row) * w.size[1] + first_col;
     for (int i = 0; i < w.kernel[0]; ++i)
         for (int j = 0; j < w.kernel[1]; ++j) {
             const int row = w.pixel(0, at.row, i), col = w.pixel(1, at.col, j);
             if (!w.inside(row, col)) continue;
             const int64_t here = static_cast<int64_t>(row) * w.size[1] + col;
             const T value = x[here];
-            if (where < 0 || value > best || value != value) best = value, where = here;  // NaN is larger
+            if (value > best || value != value) best = value, where = here;  // NaN is larger
         }
     y[thread()] = best;
     indices[thread()] = where;
