@@ -137,3 +137,13 @@ def test_emulated_candidates_are_never_timed():
 def test_no_emulated_twin_is_among_those_that_are_timed_on_a_cpu():
     for case in cases("cpu", False):
         assert all(c.backend not in ("emulator", "cuda") for c in candidates(case, "cpu", []))
+
+
+@pytest.mark.parametrize("op", ["Softmax", "Sum"])
+def test_each_step_of_a_ladder_is_right_on_the_emulator(op):
+    (case,) = cases_of(op, [FORWARD], "even", True)
+    problem = prepare(Cpu(), case, 0)
+    steps = [c for c in emulated(case) if c.variant[:2].isdigit()]
+    assert [c.variant[:2] for c in steps] == ["01", "02", "03", "04"]
+    rows = [checked(Cpu(), problem, c) for c in steps]
+    assert all(row is not None and row.ok for row in rows), rows

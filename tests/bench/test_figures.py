@@ -103,9 +103,9 @@ def test_the_ladder_of_a_gpu_is_the_share_of_the_peer_at_the_largest_size():
 
 def test_the_ladder_without_a_gpu_is_what_the_emulator_counts():
     entries = [
-        {"variant": "01_naive", "space": "global", "times_ideal": 5.5},
-        {"variant": "05_register_2d", "space": "shared", "times_ideal": 4.0},
-        {"variant": "emulator", "space": "shared", "times_ideal": 9.0},
+        {"op": "MatMul", "variant": "01_naive", "space": "global", "times_ideal": 5.5},
+        {"op": "MatMul", "variant": "05_register_2d", "space": "shared", "times_ideal": 4.0},
+        {"op": "MatMul", "variant": "emulator", "space": "shared", "times_ideal": 9.0},
     ]
     shown = texts(figures.ladder(content(profile=entries)))
     assert "5.5" in shown

@@ -176,7 +176,7 @@ def ladder(content: dict[str, Any]) -> Figure | None:
     measured = [r for r in steps if r.ratio is not None and r.kernel == "MatMul"]
     if content["kind"] == "gpu" and measured:
         return ladder_of_times(content, measured)
-    counted = [e for e in content.get("profile", []) if step_of(e)]
+    counted = [e for e in content.get("profile", []) if step_of(e) and e["op"] == "MatMul"]
     return ladder_of_profile(content, counted) if counted else None
 
 
@@ -227,8 +227,9 @@ def bars(axes: Axes, names: Sequence[str], values: Sequence[float], texts: Seque
     """Bars from top to bottom, each with its number."""
     axes.barh(range(len(names)), values, color=COLOURS[0], height=0.62)
     for y, (value, text) in enumerate(zip(values, texts, strict=True)):
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-        axes.text(value, y, f" {text}", va="center", fontsize=8, bbox=box)
+        axes.annotate(
+            text, (value, y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
+        )
     axes.set_yticks(range(len(names)), names, fontsize=9)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0, 1.15 * max([*values, 1.0]))

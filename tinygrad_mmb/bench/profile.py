@@ -19,6 +19,7 @@ from tinygrad_mmb.bench.machine import Cpu
 from tinygrad_mmb.bench.options import Options, chosen, kernels
 from tinygrad_mmb.bench.registers import kernel_files
 from tinygrad_mmb.bench.work import BOTH
+from tinygrad_mmb.kernels.launch import compile
 from tinygrad_mmb.kernels.launch.emulated import emulator
 
 
@@ -52,8 +53,18 @@ def of_case(case: Case, seed: int) -> list[dict[str, Any]]:
                 continue  # what is wrong with it stands in its row of the correctness check
         who = {"op": case.kernel, "variant": candidate.variant, "shape": case.shape}
         for launch in launches.profiles:
-            entries += [who | {"kernel": launch["kernel"]} | line for line in launch["lines"]]
+            kernel = {"kernel": launch["kernel"]}
+            entries += [
+                who | kernel | line | {"file": short(line["file"])} for line in launch["lines"]
+            ]
     return entries
+
+
+def short(file: str) -> str:
+    """A source below csrc, as it is called on any machine."""
+    path = Path(file)
+    root = compile.sources()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
 def files_of(options: Options) -> list[Path]:

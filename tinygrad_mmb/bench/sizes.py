@@ -89,6 +89,11 @@ def one_array(rng: Any, size: Size) -> Arguments:
     return (rng.standard_normal(size),)
 
 
+def everything(rng: Any, size: Size) -> Arguments:
+    """The sum of all numbers."""
+    return rng.standard_normal(size), None, False
+
+
 def two_arrays(rng: Any, size: Size) -> Arguments:
     return rng.standard_normal(size), rng.standard_normal(size)
 
@@ -170,6 +175,7 @@ WORKLOADS: dict[str, tuple[Workload, ...]] = {
             pooled, ((64, 64, 112, 112),), ((32, 16, 28, 28),), ((2, 3, 7, 6),), ((2, 4, 16, 16),)
         ),
     ),
+    "Sum": (Workload(everything, FLAT, FLAT_ON_CPU, ((777,),), ((1024,),)),),
     "WindowSum": (
         Workload(
             pooled, ((64, 64, 112, 112),), ((32, 16, 28, 28),), ((2, 3, 7, 6),), ((2, 4, 16, 16),)
