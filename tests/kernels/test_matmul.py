@@ -258,48 +258,6 @@ def test_a_gpu_that_lacks_what_a_variant_needs_is_told_so(monkeypatch, name, own
         matmul_variant(name, x, x)
 
 
-def test_a_gpu_is_asked_once_what_it_is(monkeypatch):
-    class Device:
-        id, compute_capability = 3, "103"
-        asked = 0
-
-        @property
-        def attributes(self):
-            Device.asked += 1
-            return {"MultiProcessorCount": 148}
-
-    class OnDevice:
-        device = Device()
-
-    monkeypatch.setattr(matmul_plan, "on_device", lambda x: True)
-    monkeypatch.setattr(matmul_plan, "_facts", {})
-    for _ in range(2):
-        assert matmul_plan.capability(OnDevice()) == (10, 3)
-        assert matmul_plan.multiprocessors(OnDevice()) == 148
-    assert Device.asked == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "a", "b", "error", "says"),
-    [
-        ("turbo", (2, 2), (2, 2), ValueError, "no such variant. There are naive, coalesced"),
-        ("naive", (2, 3), (2, 3), ValueError, "the columns of the first"),
-        ("naive", (2, 2, 2), (2, 2), ValueError, "takes two matrices of float32"),
-        ("bf16_wgmma_cluster2", (64, 64), (64, 64), ValueError, "takes two matrices of bfloat16"),
-    ],
-)
-def test_a_variant_refuses_what_it_cannot_multiply(name, a, b, error, says):
-    with pytest.raises(error, match=says):
-        matmul_variant(name, np.ones(a, np.float32), np.ones(b, np.float32))
-
-
-def test_a_gpu_too_old_for_a_variant_is_told_so(monkeypatch):
-    monkeypatch.setattr("tinygrad_mmb.kernels.cuda.matmul.capability", lambda x: (7, 5))
-    x = np.ones((4, 4), np.float32)
-    with pytest.raises(RuntimeError, match=r"needs compute capability 8\.0, but this GPU has 7\.5"):
-        matmul_variant("tf32_mma", x, x)
-
-
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_a_gpu_without_asynchronous_copies_multiplies_through_registers(monkeypatch, dtype, rng):
     for module in (matmul_plan, matmul_launch):
