@@ -176,7 +176,8 @@ class MemoryPointer:
     """An address, and who owns the memory there."""
 
     def __init__(self, mem: Any, offset: int) -> None:
-        self.mem, self.ptr, self.device = mem, mem.ptr + offset, Device(0)
+        self.mem, self.ptr = mem, mem.ptr + offset
+        self.device, self.device_id = Device(0), 0
 
 
 class UnownedMemory:
