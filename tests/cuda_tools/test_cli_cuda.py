@@ -10,6 +10,7 @@ import pytest
 
 from tests.cuda_tools.programs import can_compile
 from tinygrad_mmb.cli import main
+from tinygrad_mmb.emulator import report
 from tinygrad_mmb.kernels.launch import compile
 
 pytestmark = can_compile
@@ -149,6 +150,18 @@ def test_the_programs_own_exit_code_and_arguments_go_through(mmb, empty_folder):
     )
     (empty_folder / "b.cuh").write_text("#define VALUE 7\n")
     assert mmb("run", "a.cu", "--", "--grid") == (7, "--grid\n", "")
+
+
+def test_colour_is_for_terminals_and_no_color_is_honoured(monkeypatch):
+    class Terminal:
+        def isatty(self):
+            return True
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert report.Paint(Terminal()).wrong("x") == "\033[1;31mx\033[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert report.Paint(Terminal()).wrong("x") == "x"
 
 
 def test_without_a_compiler_one_message_says_what_to_do(mmb, monkeypatch):

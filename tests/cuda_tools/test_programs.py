@@ -134,6 +134,13 @@ def test_a_race_names_both_threads_and_the_array():
 
 
 @pytest.mark.slow
+def test_a_plain_run_tells_of_a_write_past_the_end_too():
+    path = next(p for p in WRONG if p.stem == "vector_add_no_guard")
+    (finding,) = run(build(path, Options()), captured=True).findings
+    assert finding.kind == "write-past-end" and "past the end of y" in finding.message
+
+
+@pytest.mark.slow
 def test_sanitizers_are_a_second_witness():
     path = next(p for p in WRONG if p.stem == "vector_add_no_guard")
     result = check(

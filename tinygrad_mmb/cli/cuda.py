@@ -83,7 +83,7 @@ def cuda() -> None:
     """
 
 
-@cuda.command(context_settings={"ignore_unknown_options": False})
+@cuda.command(short_help="Compile a program, or one kernel, and run it.")
 @FILE
 @REST
 @shared_options
@@ -119,7 +119,7 @@ def run(file: Path, arguments: tuple[str, ...], debug: bool, **launch: Any) -> i
     return done.code
 
 
-@cuda.command()
+@cuda.command(short_help="Say what is wrong with it, and how to mend it.")
 @FILE
 @REST
 @shared_options
@@ -169,7 +169,7 @@ def check(
     return FOUND if result.mistakes else CLEAN
 
 
-@cuda.command()
+@cuda.command(short_help="Count bank conflicts and sectors by line.")
 @FILE
 @REST
 @shared_options

@@ -87,8 +87,10 @@ def from_record(record: dict[str, Any], program: Program) -> Finding:
     names = Names(program)
     kind = record["kind"]
     message = WHO.sub("", record.get("message", ""))
+    if record.get("source") != "host":  # whose sentences may begin with a kernel's name
+        message = message[:1].upper() + message[1:]
     finding = Finding(
-        kind, names.put(message[:1].upper() + message[1:]), kernel=record.get("kernel", ""),
+        kind, names.put(message), kernel=record.get("kernel", ""),
         array=names.put(record.get("array", "")), mend=record.get("mend", ""),
         times=record.get("times", 1),
     )  # fmt: skip

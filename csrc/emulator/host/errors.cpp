@@ -51,7 +51,7 @@ cudaError_t failed(cudaError_t error, const char* kind, Place place, const std::
     return host().last = error;
 }
 
-cudaError_t sticky(const char*, Place) {
+cudaError_t sticky() {
     if (host().sticky != cudaSuccess) host().last = host().sticky;
     return host().sticky;
 }

@@ -132,7 +132,7 @@ void run_kernel(const Configuration& how, const Argument* pointers, int count, v
     Host& h = host();
     if (h.inside_kernel)
         fail("not-emulated", how.place, "%s is launched by a kernel. Dynamic parallelism is not emulated", how.kernel);
-    if (sticky("<<<>>>", how.place)) return;
+    if (sticky()) return;
     if (const std::string why = misfit(how.grid, how.block); !why.empty()) {
         failed(cudaErrorInvalidConfiguration, "invalid-launch", how.place, text("%s is not launched: %s.", how.kernel, why.c_str()));
         return;
@@ -181,7 +181,7 @@ cudaError_t launch_listed(const char* function, const void* kernel, dim3 grid, d
     int count = 0;
     for (int i = 0; i < found->entry.count && i < 64; i++)
         if (found->entry.parameters[i].kind == mmb::Kind::pointer)
-            pointers[count++] = {i + 1, *static_cast<void**>(arguments[i]), found->entry.parameters[i].read_only};
+            pointers[count++] = {i + 1, *static_cast<void**>(arguments[i])};
     run_kernel({found->entry.name, place, grid, block, shared, stream, kernel}, pointers, count,
                [](const void* c) {
                    const auto* self = static_cast<const Call*>(c);

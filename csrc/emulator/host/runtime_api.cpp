@@ -92,14 +92,14 @@ static void at_end() {
 static const char* freeing(MemoryKind space) { return space == MemoryKind::pinned ? "cudaFreeHost" : "cudaFree"; }
 
 cudaError_t allocate(MemoryKind space, void** p, size_t bytes, const char* function, Place place) {
-    if (const cudaError_t error = sticky(function, place)) return error;
+    if (const cudaError_t error = sticky()) return error;
     if (!p) return failed(cudaErrorInvalidValue, "invalid-argument", place, text("%s got a null pointer instead of the address of a pointer.", function));
     return host().memory.allocate(space, p, bytes, function, place);
 }
 
 cudaError_t release(MemoryKind space, void* p, const char* function, Place place) {
     Host& h = host();
-    if (const cudaError_t error = sticky(function, place)) return error;
+    if (const cudaError_t error = sticky()) return error;
     if (!p) return cudaSuccess;
     synchronized();  // cudaFree waits for the device
     Allocation* a = h.memory.nearest(reinterpret_cast<uintptr_t>(p));
@@ -185,7 +185,7 @@ static cudaError_t check_direction(const char* function, const void* to, const v
 cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
                  size_t rows, cudaMemcpyKind kind, bool waits, Place place) {
     Host& h = host();
-    if (const cudaError_t error = sticky(function, place)) return error;
+    if (const cudaError_t error = sticky()) return error;
     if (width == 0 || rows == 0) return cudaSuccess;
     if (!to || !from)
         return failed(cudaErrorInvalidValue, "invalid-argument", place, text("%s: its %s is the null pointer.", function, to ? "source" : "destination"));
@@ -215,7 +215,7 @@ cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* fr
 
 cudaError_t fill(const char* function, void* p, size_t pitch, int value, size_t width, size_t rows, Place place) {
     Host& h = host();
-    if (const cudaError_t error = sticky(function, place)) return error;
+    if (const cudaError_t error = sticky()) return error;
     if (width == 0 || rows == 0) return cudaSuccess;
     const Side s = side(p);
     if (!s.device)
@@ -240,7 +240,7 @@ cudaError_t refuse(const char* function, const char* why, Place place) {
 cudaError_t copy_symbol(const char* function, const void* symbol, bool to_symbol, void* other, size_t bytes,
                         size_t offset, cudaMemcpyKind kind, Place place) {
     Host& h = host();
-    if (const cudaError_t error = sticky(function, place)) return error;
+    if (const cudaError_t error = sticky()) return error;
     DeviceVariable* v = h.variable(symbol);
     if (!v)
         return failed(cudaErrorInvalidSymbol, "invalid-symbol", place,
@@ -403,7 +403,7 @@ static cudaError_t no_device(const char* function, int device, Place place) {
     return failed(cudaErrorInvalidDevice, "invalid-device", place, text("%s: there is no device %d, only the emulated device 0.", function, device));
 }
 cudaError_t cudaSetDevice(int device, const char* file_, int line_) {
-    return device == 0 ? emulator::sticky("cudaSetDevice", MMB_HERE) : no_device("cudaSetDevice", device, MMB_HERE);
+    return device == 0 ? emulator::sticky() : no_device("cudaSetDevice", device, MMB_HERE);
 }
 
 static cudaDeviceProp properties() {

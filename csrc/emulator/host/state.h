@@ -96,7 +96,7 @@ void tell(const char* kind, Place place, const std::string& what, const std::vec
 cudaError_t failed(cudaError_t error, const char* kind, Place place, const std::string& what,
                    const std::vector<Note>& notes = {});
 
-cudaError_t sticky(const char* function, Place place);  // what every call returns after a failed kernel
+cudaError_t sticky();                                     // what every call returns after a failed kernel
 void synchronized();                                    // the program waited for the device
 std::string where(const Allocation& a);                 // "memory allocated at vector_add.cu:12", or its name
 std::string describe(const void* p);                    // what kind of memory an address is

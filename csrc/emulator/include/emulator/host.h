@@ -55,7 +55,6 @@ struct Configuration {
 struct Argument {
     int number;  // from 1
     const void* pointer;
-    bool read_only;
 };
 
 // Checks everything CUDA checks and what it does not, then runs body(closure) in every thread.
@@ -65,7 +64,7 @@ void run_kernel(const Configuration& how, const Argument* pointers, int count, v
 template <class T>
 void note_pointer(Argument* list, int& count, int number, const T& value) {
     if constexpr (std::is_pointer<T>::value && !std::is_function<std::remove_pointer_t<T>>::value)
-        list[count++] = {number, static_cast<const void*>(value), std::is_const<std::remove_pointer_t<T>>::value};
+        list[count++] = {number, static_cast<const void*>(value)};
 }
 
 template <class Call, class... A>
