@@ -11,10 +11,9 @@
 // Adds: one thread moves the tiles. It tells TMA "this box of A"; addresses, edges, swizzle and the
 // count of what has landed are done by hardware, so no registers and no instructions of the others go
 // into loading. Warpgroup 0 fetches, warpgroups 1 and 2 multiply 64 rows each (warp specialisation).
-// Adds: wgmma takes both operands from shared memory: at 64 x 256 a warpgroup reads 64 + 256 rows of
-// 32 bytes for 64 · 256 · 16 multiply-adds. On an H100 (4096 multiply-adds a clock and SM of 16-bit
-// numbers) the two take 128 clocks and read 2 · 10 KiB meanwhile, 160 bytes a clock if nothing were
-// shared; the operands reach the four tensor cores together, which is why n256 is the size to take.
+// Adds: wgmma takes both operands from shared memory: 64 + 256 rows of 32 bytes, 10 KiB, for
+// 64 · 256 · 16 multiply-adds. An H100 does 2048 of them a clock and SM (989 TFLOP/s), so that is 128
+// clocks and 80 of the 128 bytes a clock that shared memory gives; n128 would ask for 96 of them.
 // Adds: mbarriers instead of __syncthreads. full[s]: the bytes of stage s have landed; empty[s]: both
 // consumers have read it. One group of products stays in flight while the next stage is awaited.
 // Adds: clusters of 2 blocks, one above the other: they share the tile of B, each fetches half of it
