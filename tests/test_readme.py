@@ -110,7 +110,7 @@ def test_every_test_it_names_exists():
 
 
 def test_the_extras_it_names_are_those_of_the_project():
-    extras = re.findall(r"^\| `tinygrad-mmb\[(\w+)\]`", TEXT, re.MULTILINE)
+    extras = re.findall(r"^\| `tinygrad-mmb\[([\w-]+)\]`", TEXT, re.MULTILINE)
     assert sorted(extras) == sorted(PROJECT["optional-dependencies"])
 
 
