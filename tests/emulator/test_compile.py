@@ -160,3 +160,16 @@ def test_a_process_without_the_sanitizer_is_told_how_to_start(monkeypatch):
     monkeypatch.delenv("LD_PRELOAD", raising=False)
     with pytest.raises(RuntimeError, match=r"from its start. Run it with LD_PRELOAD=.*libasan"):
         load(Path("any.so"), "sanitize")
+
+
+def test_who_sits_before_a_terminal_is_told_once_what_takes_so_long(monkeypatch, capsys, tmp_path):
+    compile.say_once.cache_clear()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    compile.say_once(tmp_path)
+    assert capsys.readouterr().err == ""
+    compile.say_once.cache_clear()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    compile.say_once(tmp_path)
+    compile.say_once(tmp_path)
+    told = capsys.readouterr().err
+    assert told == f"compiling for the CUDA emulator, once; kept in {tmp_path}\n"

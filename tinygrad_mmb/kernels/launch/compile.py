@@ -202,6 +202,7 @@ def _make(target: Path, command: Sequence[str], after: Sequence[str] | None = No
     with alone(target), tempfile.TemporaryDirectory(dir=target.parent) as folder:
         if target.exists():  # another process has made it while we waited
             return
+        say_once(target.parent)
         made = Path(folder) / target.name
         done = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True)
         if done.returncode:
@@ -210,6 +211,13 @@ def _make(target: Path, command: Sequence[str], after: Sequence[str] | None = No
             subprocess.run([*after, str(made)], check=True)
         os.replace(made, target)
         forget_unused(target.parent)
+
+
+@functools.cache
+def say_once(folder: Path) -> None:
+    """Tell who sits before a terminal what takes so long, at the first file that is compiled."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(f"compiling for the CUDA emulator, once; kept in {folder}", file=sys.stderr)
 
 
 @contextmanager
