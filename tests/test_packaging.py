@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tinygrad_mmb.backend import extension
-from tinygrad_mmb.kernels.launch import compile
+from tinygrad_mmb.kernels.launch import compile, nvrtc
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "Müllers Übungen"  # a blank and umlauts: such folders are common
@@ -491,3 +491,14 @@ def test_the_emulator_is_built_with_the_flags_of_its_mode_fast():
     code = "import setuptools; setuptools.setup = lambda **options: None; import setup; "
     code += "print(*setup.EMULATOR_FLAGS)"
     assert set(call(sys.executable, "-c", code, cwd=ROOT).split()) <= set(compile.MODES["fast"])
+
+
+def test_no_two_files_list_a_kernel_under_one_name():
+    kernels = ROOT / "csrc" / "cuda" / "kernels"
+    listed = [
+        name
+        for path in kernels.rglob("*.cu")
+        for name in nvrtc.expressions(path.read_text(encoding="utf-8"))
+    ]
+    assert len(listed) > 100
+    assert sorted(listed) == sorted(set(listed))  # the extensions find a kernel by its name alone
