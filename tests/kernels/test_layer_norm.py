@@ -12,6 +12,7 @@ from tests.kernels.emulation import EPS, in_every_order, moved, on_kernels, prof
 from tinygrad_mmb.autograd.gradcheck import gradcheck
 from tinygrad_mmb.kernels import registry
 from tinygrad_mmb.kernels.cuda.layer_norm import plan_backward
+from tinygrad_mmb.kernels.launch import emulated
 from tinygrad_mmb.ops.normalization import LayerNorm
 
 RNG = np.random.default_rng(13)
@@ -176,6 +177,19 @@ def test_constant_huge_and_tiny_rows():
     y = on_kernels(LayerNorm.apply, x, None, None, 1, EPSILON)
     np.testing.assert_allclose(y, expected_of(x, None, None, x)[0], rtol=1e-5, atol=1e-11)
     assert not y[0].any()
+
+
+def test_no_kernel_runs_for_gradients_that_nobody_wants():
+    x, g, weight = numbers((4, 33)), numbers((4, 33)), numbers(33)
+    ran = {}
+    for needs in ((True, False, False), (True, True, False)):
+        with emulated.emulator("check", profile=True) as checker:
+            on_kernels(there_and_back, x, weight, weight, g, needs)
+        ran[needs[1]] = [p["kernel"] for p in checker.profiles][1:]
+    assert ran == {
+        False: ["layer_norm_backward_input_short_f32"],
+        True: ["layer_norm_backward_block_f32", "sum_columns_f32"],
+    }
 
 
 def test_one_number_per_row_is_its_own_mean():
