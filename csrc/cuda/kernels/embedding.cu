@@ -2,7 +2,7 @@
 // ∂L/∂table[v] = Σ of share[i] · g[i] over the places i that looked up v.
 //
 //   gather_rows   y (places, cols), table (vectors, cols), index (places) int64, each below `vectors`
-//   sum_rows      dtable (vectors, cols), g (places, cols); order: the places sorted by their index,
+//   sum_by_index  dtable (vectors, cols), g (places, cols); order: the places sorted by their index,
 //                 starts (vectors + 1): where in `order` those of each vector begin; share or null
 //   grid          a block of (columns, rows) threads, as many columns as a row has use for
 //   bytes         gather 2 · places · cols · sizeof(T); sum (places + vectors) · cols · sizeof(T)
@@ -30,8 +30,8 @@ __global__ void __launch_bounds__(256)
 
 template <class T>
 __global__ void __launch_bounds__(256)
-    sum_rows(T* __restrict__ dtable, const T* __restrict__ g, const int64_t* __restrict__ order,
-             const int64_t* __restrict__ starts, const T* __restrict__ share, int64_t vectors, int64_t cols) {
+    sum_by_index(T* __restrict__ dtable, const T* __restrict__ g, const int64_t* __restrict__ order,
+                 const int64_t* __restrict__ starts, const T* __restrict__ share, int64_t vectors, int64_t cols) {
     const int64_t v = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
     if (v >= vectors) return;
     const int64_t first = starts[v], after = starts[v + 1];
@@ -49,6 +49,6 @@ __global__ void __launch_bounds__(256)
 MMB_KERNEL_AS(gather_rows_f16, gather_rows<__half>);
 MMB_KERNEL_AS(gather_rows_f32, gather_rows<float>);
 MMB_KERNEL_AS(gather_rows_f64, gather_rows<double>);
-MMB_KERNEL_AS(sum_rows_f16, sum_rows<__half>);
-MMB_KERNEL_AS(sum_rows_f32, sum_rows<float>);
-MMB_KERNEL_AS(sum_rows_f64, sum_rows<double>);
+MMB_KERNEL_AS(sum_by_index_f16, sum_by_index<__half>);
+MMB_KERNEL_AS(sum_by_index_f32, sum_by_index<float>);
+MMB_KERNEL_AS(sum_by_index_f64, sum_by_index<double>);

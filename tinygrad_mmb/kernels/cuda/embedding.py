@@ -81,7 +81,7 @@ def added(g: Array, index: Array, vectors: int, share: Array | None) -> Array:
     starts = starts.astype(backend.int64, copy=False)
     share = None if share is None else contiguous(share)
     grid, block = rows_of_blocks(vectors, cols)
-    cuda_function("embedding.cu", f"sum_rows_{suffix(g)}")(
+    cuda_function("embedding.cu", f"sum_by_index_{suffix(g)}")(
         grid, block, (dtable, contiguous(g), order, starts, share, int64(vectors), int64(cols))
     )
     return dtable
