@@ -8,7 +8,6 @@ rounding and which is a mistake (see accuracy.py).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -189,8 +188,3 @@ def total(arrays: Sequence[Any]) -> float:
 def shape_text(shapes: Sequence[Sequence[int]]) -> str:
     """As rows name sizes: 64x128."""
     return ", ".join("x".join(map(str, shape)) or "scalar" for shape in shapes)
-
-
-def geometric_mean(values: Sequence[float]) -> float:
-    """The mean that suits ratios."""
-    return math.exp(sum(map(math.log, values)) / len(values))
