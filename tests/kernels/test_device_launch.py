@@ -17,6 +17,7 @@ from tinygrad_mmb.kernels.launch import (
     emulated,
     float32,
     int32,
+    is_float,
     nvrtc,
 )
 
@@ -336,3 +337,9 @@ def test_an_extension_for_other_gpus_is_not_used_and_that_is_said(monkeypatch, g
 
 def test_without_the_extension_its_reason_is_kept(without_cuda, gpu):
     assert device.route(0).reason == "not built: no nvcc"
+
+
+def test_a_numpy_scalar_is_no_array_for_a_kernel():
+    x = np.array(1.0)
+    assert is_float(x)
+    assert not is_float(x - 0.5)  # NumPy has made a scalar of it, whose memory does not last

@@ -37,6 +37,8 @@ def suffix(x: Array) -> str:
 
 def is_float(*arrays: Any, wide: bool = False) -> bool:
     """Whether all arrays (None is left out) have one floating dtype; `wide` leaves out float16."""
+    if not all([a is None or is_array(a) for a in arrays]):
+        return False  # a NumPy scalar, which 0-d arrays become: its memory does not last
     kinds = {a.dtype.char for a in arrays if a is not None}
     return len(kinds) == 1 and kinds.pop() in ("fd" if wide else "efd")
 
