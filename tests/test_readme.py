@@ -79,7 +79,7 @@ def test_the_program_for_pytorch_runs_there_with_the_import_changed(tmp_path):
 @pytest.mark.parametrize("line", LINES)
 def test_a_command_works(line, tmp_path):
     """Commands that install or take minutes are read: their options, targets and extras exist."""
-    words = shlex.split(line.lstrip("%"))
+    words = shlex.split(line.lstrip("%"), comments=True)
     program = Path(words[0]).name
     if program == "make":
         make = shutil.which("make") or pytest.skip("no make here")
@@ -92,6 +92,11 @@ def test_a_command_works(line, tmp_path):
     elif words[1:3] == ["-m", "tinygrad_mmb"]:
         quick = ["--epochs", "1", "--plain"] if words[3] == "train" else []
         assert python(tmp_path, "-m", "tinygrad_mmb", *words[3:], *quick)
+    elif program == "mmb":
+        if words[1] == "cuda" and sys.platform != "linux":
+            pytest.skip("the emulator runs on Linux and WSL2")
+        quick = ["--list"] if words[1] == "bench" else []
+        assert python(ROOT, "-m", "tinygrad_mmb", *words[1:], *quick)
     else:
         assert program == "python"
         assert "picture: " in python(ROOT, words[1], "--out", str(tmp_path), *words[4:])
