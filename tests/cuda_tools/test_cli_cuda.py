@@ -178,3 +178,38 @@ def test_on_other_systems_it_says_so(mmb, monkeypatch):
     code, _, err = mmb("run", "scale.cu", *GIVEN, "--arg", "n=3")
     compile.compiler.cache_clear()
     assert code == 2 and "runs on Linux and WSL2 only" in err and "container" in err
+
+
+COPY_OF_ROWS = """\
+struct Row { float v[16]; };
+__global__ void copy(Row* y, const Row* x, int n) {
+    if (threadIdx.x <= n) y[threadIdx.x] = x[threadIdx.x];
+}
+int main() {
+    Row *x, *y;
+    cudaMalloc(&x, 10 * sizeof(Row)); cudaMalloc(&y, 10 * sizeof(Row));
+    cudaMemset(x, 0, 10 * sizeof(Row));
+    copy<<<1, 32>>>(y, x, 10);
+    cudaFree(x); cudaFree(y);
+}
+"""
+
+
+@pytest.mark.slow
+def test_clang_compiles_and_its_copies_of_structures_are_checked(monkeypatch, capsys, tmp_path):
+    """clang copies a structure by a call of memcpy, which nothing instruments by itself."""
+    found = [name for name in ("clang++", "clang++-14", "clang++-16") if shutil.which(name)]
+    if not found:
+        pytest.skip("no clang++ here")
+    monkeypatch.setenv("CXX", found[0])
+    compile.compiler.cache_clear()
+    try:
+        (tmp_path / "rows.cu").write_text(COPY_OF_ROWS)
+        monkeypatch.chdir(tmp_path)
+        assert main(["cuda", "run", "rows.cu"]) != 2  # it was built
+        assert main(["cuda", "check", "rows.cu"]) == 1
+    finally:
+        monkeypatch.undo()
+        compile.compiler.cache_clear()
+    told = capsys.readouterr().out
+    assert "Access out of bounds in copy" in told and "rows.cu:3" in told

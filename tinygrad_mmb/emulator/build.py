@@ -127,7 +127,8 @@ def build(source: Path, options: Options) -> Program:
     runtime = runtime_objects(flags)
     root = compile.sources()
     command = [compiler, "-std=c++17", *flags, *defines, "-fdiagnostics-color=never"]
-    command += ["-fno-diagnostics-show-caret", "-fno-strict-aliasing", "-w"]
+    bare = "-fno-caret-diagnostics" if compile.is_clang() else "-fno-diagnostics-show-caret"
+    command += [bare, "-fno-strict-aliasing", "-w"]
     command += [f"-fmacro-prefix-map={source.parent}/=", "-include", "emulator/host.h"]
     for own in ("emulator/include", "emulator", "cuda"):
         command += ["-isystem", str(root / own)]
@@ -192,6 +193,8 @@ def compile_program(
         )  # fmt: skip
         if done.returncode:
             raise BuildError(errors.retold(done.stderr, program))
+        if after := compile.afterwards(flags):
+            subprocess.run([*after, str(object_)], check=True)
         linked = [f for f in flags if f.startswith("-fsanitize=address")]
         if options.mode == "debug":
             linked += [FOR_GDB]

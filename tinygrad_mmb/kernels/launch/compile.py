@@ -185,10 +185,16 @@ def compiled(source: Path, flags: Sequence[str], kind: str) -> Path:
     for path in read_by(source, folders):
         digest.update(path.read_bytes())
     target = kept(f"{source.stem}-{digest.hexdigest()[:16]}.{kind}")
-    # clang copies structures by calls of memcpy, which the checker must hear of too
-    renamed = "-DEMULATOR_INSTRUMENTED" in flags and is_clang()
-    _make(target, [*command, "-x", "c++", "-c", str(source)], COPIES if renamed else None)
+    _make(target, [*command, "-x", "c++", "-c", str(source)], afterwards(flags))
     return target
+
+
+def afterwards(flags: Sequence[str]) -> list[str] | None:
+    """The command that changes an object file, its last argument, once it is compiled.
+
+    clang copies structures by calls of memcpy, which the checker must hear of too.
+    """
+    return COPIES if "-DEMULATOR_INSTRUMENTED" in flags and is_clang() else None
 
 
 def _make(target: Path, command: Sequence[str], after: Sequence[str] | None = None) -> None:
@@ -256,8 +262,10 @@ def library(file: str, mode: str = "fast") -> Path:
     """
     root, flags = sources(), flags_of(mode)
     runtime = sorted((root / "emulator" / "runtime").glob("*.cpp"))
-    paths = [root / "cuda" / "kernels" / file, *runtime]
-    their_flags = [flags, *[without_instrumentation(flags)] * len(runtime)]
+    # the runtime first: of an inline function of the standard library that both have, the linker
+    # keeps the first, and the checker must not hear of accesses of its own
+    paths = [*runtime, root / "cuda" / "kernels" / file]
+    their_flags = [*[without_instrumentation(flags)] * len(runtime), flags]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = list(pool.map(compiled, paths, their_flags, ["o"] * len(paths)))
     names = [str(p) for p in parts]
