@@ -12,7 +12,7 @@ __device__ __forceinline__ void map_each(T* y, int64_t n, const F& f, const X*..
     const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
     const bool aligned = is_aligned16(y) && (... && is_aligned16(x));
     const int64_t packs = aligned ? n / N : 0;
-    const auto of_packs = [&](const auto&... in) {
+    const auto of_packs = [&](const auto... in) {  // by value: each x is one load of 16 bytes
         Pack<T, N> out;
 #pragma unroll
         for (int k = 0; k < N; ++k) out.v[k] = narrow<T>(f(widen(in.v[k])...));

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.kernels.emulation import EPS, SEEDS, assert_same_bits, moved
+from tests.kernels.emulation import EPS, SEEDS, assert_same_bits, moved, profile
 from tinygrad_mmb.kernels.launch import cuda_function, emulated, int64
 
 RNG = np.random.default_rng(7)
@@ -77,6 +77,21 @@ def test_no_order_of_threads_changes_a_bit_and_the_checker_is_silent(cols, dtype
             dz = run("bias_gelu_tanh_slope", np.empty_like(x), (g, x, bias), 11, cols)
         results.append(np.concatenate([y, dz]))
     assert_same_bits(results)
+
+
+@pytest.mark.parametrize("dtype", sorted(SUFFIX))
+def test_a_thread_moves_16_bytes_at_a_time(dtype):
+    x, _ = drawn(8, 512, dtype)
+    g, y, bias = moved(np.ones_like(x), 0), moved(np.empty_like(x), 0), moved(x[0], 0)
+    warps = x.nbytes // (16 * 32)
+    for kernel, arrays, there in (
+        ("bias_relu", (x, bias), 3),
+        ("bias_relu_slope", (g, x, bias), 4),
+    ):
+        found = profile(f"{kernel}_{SUFFIX[dtype]}", run, kernel, y, arrays, 8, 512)
+        found = [a for a in found if a.space == "global"]
+        assert sum(a.requests for a in found) == there * warps
+        assert {a.ratio for a in found} == {1.0}
 
 
 @pytest.mark.torch

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_mmb as tm
-from tests.kernels.emulation import EPS, assert_same_bits, in_every_order, moved, on_kernels
+from tests.kernels.emulation import (
+    EPS,
+    assert_same_bits,
+    in_every_order,
+    moved,
+    on_kernels,
+    profile,
+)
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.gradcheck import gradcheck
 from tinygrad_mmb.kernels.launch import elements
@@ -156,3 +163,29 @@ def test_operands_that_lie_differently_give_a_result_that_lies_as_the_first():
 def test_broadcasting_is_silent_under_the_checker_in_every_order():
     for shapes in BROADCASTS[:9]:
         assert_same_bits(in_every_order(ops.mul, *(numbers(s, "float32") for s in shapes)))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dtype"), [("f16", "float16"), ("f32", "float32"), ("f64", "float64")]
+)
+def test_a_thread_moves_16_bytes_at_a_time_there_and_back(suffix, dtype):
+    x = moved(numbers(4096, dtype), 0)
+    there = profile(f"exp_{suffix}", ops.exp, x)
+    t = tm.tensor(x, requires_grad=True)
+    with tm.use_kernels("emulator", strict=True):
+        y = ops.exp(t)
+    g = tm.tensor(moved(np.ones_like(x), 0))
+    back = profile(f"exp_slope_{suffix}", y.backward, g)
+    warps = x.nbytes // (16 * 32)
+    for found, arrays in ((there, 2), (back, 3)):
+        found = [a for a in found if a.space == "global"]
+        assert sum(a.requests for a in found) == arrays * warps
+        # an array of NumPy's may begin in the middle of a sector: 17 of them for 16
+        assert all(a.ratio <= 17 / 16 for a in found)
+
+
+def test_two_operands_are_read_16_bytes_at_a_time():
+    a, b = (moved(numbers(4096, "float32"), 0) for _ in range(2))
+    found = [v for v in profile("add_f32", ops.add, a, b) if v.space == "global"]
+    assert sum(v.requests for v in found) == 3 * a.nbytes // (16 * 32)
+    assert all(v.ratio <= 17 / 16 for v in found)

@@ -19,7 +19,7 @@ __device__ __forceinline__ void map_rows(T* y, const T* bias, int64_t rows, int6
     const int64_t start = row * cols;
     const bool aligned = is_aligned16(y) && is_aligned16(bias) && (... && is_aligned16(x)) && cols % N == 0;
     const int64_t packs = aligned ? cols / N : 0;
-    const auto of_packs = [&](const Pack<T, N>& b, const auto&... in) {
+    const auto of_packs = [&](const Pack<T, N> b, const auto... in) {  // by value: one load of 16 bytes each
         Pack<T, N> out;
 #pragma unroll
         for (int k = 0; k < N; ++k) out.v[k] = narrow<T>(f(widen(b.v[k]), widen(in.v[k])...));
