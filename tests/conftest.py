@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(OfWorkers())
     if config.getoption("--device") != "cpu":
         from tests.device import session
 
@@ -56,16 +59,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=f"host only: {marker.args[0]}"))
 
 
+IDLE = pytest.StashKey[set[str]]()  # keys whose twin has not run, so far as is known
+
+
+class OfWorkers:
+    """Under pytest-xdist each worker tells which twins it has not run; idle are those of all."""
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        if "idle" in getattr(node, "workeroutput", {}):
+            idle = set(node.workeroutput["idle"])
+            node.config.stash[IDLE] = node.config.stash.get(IDLE, idle) & idle
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A session that claims a backend fails if one of its twins ran zero times."""
-    backend = session.config.getoption("--kernels")
+    config, backend = session.config, session.config.getoption("--kernels")
     if backend is None or session.exitstatus != pytest.ExitCode.OK:
         return
-    idle = tm.kernels.registry.never_ran(backend)
+    idle = set(tm.kernels.registry.never_ran(backend))
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["idle"] = sorted(idle)
+        return
+    idle = config.stash.get(IDLE, idle)
     if idle:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-        reporter.write_line(f"\n--kernels {backend}: never ran: {', '.join(idle)}", red=True)
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        reporter.write_line(
+            f"\n--kernels {backend}: never ran: {', '.join(sorted(idle))}", red=True
+        )
 
 
 @pytest.fixture(autouse=True)
