@@ -43,3 +43,16 @@ typedef unsigned long long uintptr_t;
 #else
 #define MMB_DYNAMIC_SHARED(T, name) T* name = reinterpret_cast<T*>(emulator::dynamic_shared())
 #endif
+
+// Writes a pack of 8 or 16 bytes to global memory by one instruction. `*to = pack` says the same, and g++
+// does so; nvcc 13.0 takes it apart, number by number, where the address was computed a certain way.
+template <class P>
+__device__ __forceinline__ void store_whole(P* to, const P& pack) {
+    static_assert(sizeof(P) == 8 || sizeof(P) == 16, "a store of 8 or 16 bytes");
+#if defined(__CUDACC__)
+    if constexpr (sizeof(P) == 16) __stwb(reinterpret_cast<uint4*>(to), *reinterpret_cast<const uint4*>(&pack));
+    else __stwb(reinterpret_cast<uint2*>(to), *reinterpret_cast<const uint2*>(&pack));
+#else
+    *to = pack;
+#endif
+}

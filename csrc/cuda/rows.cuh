@@ -104,7 +104,7 @@ __device__ __forceinline__ void write_pack(T* y, int j, int cols, const Values<T
         Slot<T> pack;
 #pragma unroll
         for (int q = 0; q < P; ++q) pack.v[q] = narrow<T>(values.v[q]);
-        *reinterpret_cast<Slot<T>*>(y + j) = pack;
+        store_whole(reinterpret_cast<Slot<T>*>(y + j), pack);
     } else {
 #pragma unroll
         for (int q = 0; q < P; ++q) {

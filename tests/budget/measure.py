@@ -82,6 +82,22 @@ def read(report: str) -> Kernels:
     return kernels
 
 
+def ptx(file: str, architecture: str = "80") -> dict[str, str]:
+    """The instructions of each kernel of a file, before ptxas, by its mangled name.
+
+    Raises: RuntimeError if nvcc finds an error.
+    """
+    command = [str(NVCC), "-std=c++17", "-O3", f"-I{CUDA}", "-ptx", f"-arch=sm_{architecture}"]
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "kernels.ptx"
+        command += [str(KERNELS / file), "-o", str(target)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"nvcc cannot compile {file}:\n{done.stderr}")
+        _, *parts = re.split(r"^\.visible \.entry ", target.read_text("utf-8"), flags=re.MULTILINE)
+    return {part.split("(", 1)[0]: part for part in parts}
+
+
 def demangled(symbols: list[str]) -> list[str]:
     """What they are in C++, without parameters: "softmax_rows<float, 1>"."""
     answer = subprocess.run(

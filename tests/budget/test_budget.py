@@ -1,6 +1,7 @@
 """No kernel spills registers to memory, or uses more of them than the budget says."""
 
 import os
+import re
 import shutil
 
 import pytest
@@ -88,3 +89,19 @@ def test_a_kernel_beyond_its_budget_is_named():
         "add on sm_75 uses 256 bytes of shared memory, its budget is 128",
     ]
     assert within("add", "75", allowed, None) == ["add on sm_75 has no budget"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(VERSION is None and not REQUIRED, reason="no nvcc here")
+@pytest.mark.parametrize(
+    ("file", "kernels"),
+    [("batch_norm.cu", "planes_apply"), ("bias_activation.cu", ""), ("dropout.cu", ""),
+     ("elementwise.cu", ""), ("log_softmax.cu", "softmax_rows"), ("softmax.cu", "softmax_rows")],
+)  # fmt: skip
+def test_what_is_read_and_written_in_packs_is_so_by_one_instruction(file, kernels):
+    found = {name: lines for name, lines in measure.ptx(file).items() if kernels in name}
+    assert found
+    for name, lines in found.items():
+        for access in ("ld", "st"):
+            whole = re.compile(rf"{access}\.global\S*\.(v4\.\w32|v2\.\w64) ")
+            assert whole.search(lines), f"{name} has no {access} of 16 bytes"

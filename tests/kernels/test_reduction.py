@@ -198,6 +198,17 @@ def test_each_byte_is_fetched_once_and_without_bank_conflicts(kernel, shape, dim
     assert {a.ratio for a in found if a.space == "shared"} <= {1.0}
 
 
+@pytest.mark.parametrize(
+    ("kernel", "dtype"), [("f16", "float16"), ("f32", "float32"), ("f64", "float64")]
+)
+def test_a_thread_writes_its_columns_16_bytes_at_a_time(kernel, dtype):
+    x = moved(np.ones((64, 1024), dtype), 0)
+    found = profile(f"sum_columns_packed_{kernel}", ops.sum, x, 0)
+    (writing,) = [a for a in found if a.file.endswith("platform.cuh")]
+    assert writing.requests == x[0].nbytes // (16 * 32)
+    assert writing.ratio <= 17 / 16  # the result may begin in the middle of a sector
+
+
 @pytest.mark.torch
 def test_pytorch_agrees():
     import torch

@@ -130,6 +130,20 @@ __global__ void __launch_bounds__(256)
     }
     if (threadIdx.y > 0) return;
     Out* result = y + (outer * gridDim.y + blockIdx.y) * inner + column;
+    if constexpr (N > 1) {
+        constexpr int P = N < PACK<Out> ? N : PACK<Out>;  // numbers of one store
+        using Store = Pack<Out, P>;
+        if (inside == N && reinterpret_cast<uintptr_t>(result) % sizeof(Store) == 0) {
+#pragma unroll
+            for (int q = 0; q < N; q += P) {
+                Store store;
+#pragma unroll
+                for (int p = 0; p < P; ++p) store.v[p] = narrow<Out>(partial[q + p][thread] / divisor);
+                store_whole(reinterpret_cast<Store*>(result + q), store);
+            }
+            return;
+        }
+    }
 #pragma unroll
     for (int q = 0; q < N; ++q) {
         if (q < inside) result[q] = narrow<Out>(partial[q][thread] / divisor);
