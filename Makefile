@@ -1,6 +1,7 @@
 # make train       train on the handwritten digits; ARGS="--model cnn --seed 1" goes to the command
 # make test        the test suite (at most 8 minutes on two cores); ARGS="-k softmax" goes to pytest
-# make test-full   the same with the slow tests
+# make test-full   the same with the slow tests, then the engine's part again on the emulated CUDA
+#                  kernels and on a stand-in for CuPy
 #
 # Each makes or mends .venv first. Without make: python -m pip install . && python -m tinygrad_mmb train digits
 
@@ -11,6 +12,8 @@ VENV_PYTHON := .venv/Scripts/python.exe
 else
 VENV_PYTHON := .venv/bin/python
 endif
+
+ENGINE := tests/autograd tests/ops tests/nn tests/optim
 
 .PHONY: train test test-full
 
@@ -29,3 +32,5 @@ test:
 test-full:
 	@$(PYTHON) tools/environment.py dev
 	@$(VENV_PYTHON) -m pytest -n auto $(ARGS)
+	@$(VENV_PYTHON) -m pytest -q -n auto -m "not slow" --kernels emulator $(ENGINE)
+	@$(VENV_PYTHON) -m pytest -q -n auto -m "not slow" --device stand-in $(ENGINE) tests/training tests/device
