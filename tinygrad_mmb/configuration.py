@@ -8,6 +8,7 @@ import platform
 import re
 import sys
 from importlib.metadata import PackageNotFoundError, distributions, version
+from textwrap import wrap
 from typing import Any
 
 from tinygrad_mmb.backend import blas
@@ -140,6 +141,18 @@ def configuration() -> dict[str, Any]:
     }
 
 
+def kernel_lines(kernels: dict[str, list[str]]) -> list[str]:
+    """Which ops have a kernel; backends that have the same ones stand together."""
+    together: dict[str, list[str]] = {}
+    for backend, keys in kernels.items():
+        together.setdefault(", ".join(sorted(keys)), []).append(backend)
+    lines = []
+    for keys_text, backends in together.items():
+        lines.append(f"  {', '.join(sorted(backends))}:")
+        lines += wrap(keys_text, 96, initial_indent="    ", subsequent_indent="    ")
+    return lines
+
+
 def configuration_text() -> str:
     """The same for people."""
     c = configuration()
@@ -157,9 +170,7 @@ def configuration_text() -> str:
         "  none: this version has none"
     ]
     lines += ["", "kernels beside the NumPy reference:"]
-    lines += [
-        f"  {backend:<11} {', '.join(sorted(keys))}" for backend, keys in c["kernels"].items()
-    ] or ["  none"]
+    lines += kernel_lines(c["kernels"]) or ["  none"]
     lines += ["", "CUDA:", *cuda_lines(c)]
     lines += ["", "optional packages:"]
     lines += [

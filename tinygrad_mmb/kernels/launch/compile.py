@@ -83,7 +83,8 @@ def compiler() -> str:
     if sys.platform != "linux":
         raise RuntimeError(
             f"the CUDA emulator runs on Linux and WSL2 only, and this is {platform.system()}. Use "
-            "a container, WSL2, or a notebook in the cloud."
+            "WSL2, a notebook in the cloud, or a container that has g++: "
+            "docker run -it -v .:/here -w /here python:3.12 bash, and install tinygrad_mmb there."
         )
     for name in (os.environ.get("CXX"), "g++", "clang++", "c++"):
         if name and shutil.which(name):
