@@ -7,8 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from tests.kernels.emulation import EPS, SEEDS, assert_same_bits, moved, profile
+import tinygrad_mmb as tm
+from tests.kernels.emulation import EPS, SEEDS, assert_same_bits, moved, on_kernels, profile
+from tinygrad_mmb.autograd.gradcheck import gradcheck
 from tinygrad_mmb.kernels.launch import cuda_function, emulated, int64
+from tinygrad_mmb.nn import functional as F  # noqa: N812
 
 RNG = np.random.default_rng(7)
 ERF = np.vectorize(math.erf, otypes=[float])
@@ -92,6 +95,37 @@ def test_a_thread_moves_16_bytes_at_a_time(dtype):
         found = [a for a in found if a.space == "global"]
         assert sum(a.requests for a in found) == there * warps
         assert {a.ratio for a in found} == {1.0}
+
+
+CALLS = [
+    ("gelu", F.gelu),
+    ("gelu_tanh", lambda x: F.gelu(x, approximate="tanh")),
+    ("silu", F.silu),
+]
+
+
+@pytest.mark.parametrize(("kind", "f"), CALLS)
+@pytest.mark.parametrize("dtype", sorted(SUFFIX))
+def test_gelu_and_silu_of_tensors_are_one_kernel_there_and_one_back(kind, f, dtype):
+    x = tm.tensor(RNG.uniform(-4, 4, (7, 45)).astype(dtype), requires_grad=True)
+    g = RNG.standard_normal((7, 45)).astype(dtype)
+    with emulated.emulator("check", profile=True) as checker:
+        y = on_kernels(f, x)
+        on_kernels(y.backward, tm.tensor(g))
+    launched = [p["kernel"] for p in checker.profiles]
+    assert launched == [f"{kind}_{SUFFIX[dtype]}", f"{kind}_slope_{SUFFIX[dtype]}"]
+    z, h = x.detach().numpy().astype(np.float64), 1e-5
+    slope = (KINDS[kind](z + h) - KINDS[kind](z - h)) / (2 * h)
+    # rounding once to the dtype, of what is computed to some units of 4; differences: below 1e-9
+    eps = EPS[dtype] + 64 * EPS["float64" if dtype == "float64" else "float32"] + 1e-9
+    np.testing.assert_allclose(y.detach().numpy(), KINDS[kind](z), rtol=eps, atol=eps)
+    np.testing.assert_allclose(x.grad.numpy(), g * slope, rtol=2 * eps, atol=2 * eps)
+
+
+@pytest.mark.parametrize(("kind", "f"), CALLS)
+def test_gradients_pass_the_gradient_check_through_the_kernels(kind, f):
+    x = tm.tensor(RNG.uniform(-3, 3, (3, 7)), requires_grad=True)
+    assert on_kernels(gradcheck, f, (x,))
 
 
 @pytest.mark.torch

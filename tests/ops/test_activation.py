@@ -74,6 +74,34 @@ def test_inplace_writes_into_the_input(name):
     assert x.tolist() == expected
 
 
+SMOOTH = [("gelu", {}), ("gelu", {"approximate": "tanh"}), ("silu", {})]
+
+
+@pytest.mark.parametrize(("name", "options"), SMOOTH)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_rule_of_the_way_back_is_the_derivative_of_the_definition(name, options, dtype):
+    x = tm.tensor(np.linspace(-9.0, 9.0, 181).astype(dtype), requires_grad=True)
+    y = getattr(activation, name)(x, **options).sum()
+    (by_definition,) = tm.autograd.grad(y, x, create_graph=True)
+    (by_rule,) = tm.autograd.grad(y, x)
+    # 1 - tanh² rounds at 1 and then meets x · du/dx, which is 80 at 9; float16 is rounded once more
+    eps = {"float16": 2.0**-10, "float32": 80 * 2.0**-24, "float64": 80 * 2.0**-53}[dtype]
+    expected = by_definition.detach().numpy()
+    np.testing.assert_allclose(by_rule.numpy(), expected, rtol=eps, atol=eps)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "options"), SMOOTH)
+def test_one_node_named_as_in_torch(name, options):
+    import torch
+
+    ours = getattr(activation, name)(tm.ones(2, requires_grad=True), **options).grad_fn
+    one = torch.ones(2, requires_grad=True)
+    theirs = getattr(torch.nn.functional, name)(one, **options).grad_fn
+    assert ours.name() == theirs.name()
+    assert len([f for f in ours.next_functions if f is not None]) == len(theirs.next_functions)
+
+
 def test_an_unknown_approximation_is_named():
     with pytest.raises(RuntimeError, match="either none or tanh, but got 'fast'"):
         activation.gelu(tm.ones(2), approximate="fast")

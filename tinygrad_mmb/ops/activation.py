@@ -10,10 +10,12 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import inplace as writing
 from tinygrad_mmb.autograd import promotion
 from tinygrad_mmb.autograd.function import Function
+from tinygrad_mmb.autograd.fused import Fused
 from tinygrad_mmb.autograd.half_precision import widened
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, float16, float32, namespace
+from tinygrad_mmb.kernels.registry import WithExtras
 from tinygrad_mmb.ops.elementwise import Elementwise
 
 __all__ = ["elu", "gelu", "leaky_relu", "relu", "selu", "silu", "softplus"]
@@ -142,6 +144,90 @@ class Softplus(Activation):
         yield rng.standard_normal((n, n)), 2.0, 1.0
 
 
+class Gelu(Fused):
+    """y = x · Φ(x), with Φ the normal distribution function.   ∂L/∂x = g · (Φ + x · Φ').
+
+    With `approximate` "tanh", Φ is nearly (1 + t) / 2, where t = tanh(√(2/π) (x + 0.044715 x³)).
+    Forward leaves Φ for the way back, as an erf costs more than all the rest.
+    """
+
+    promotion = promotion.floats_only
+
+    @staticmethod
+    def definition(x: Any, approximate: str) -> Any:
+        wide = in_float32(x)
+        return ops.to(wide * below(wide, approximate), x.dtype)
+
+    @staticmethod
+    def forward(x: Array, approximate: str) -> Any:
+        wide = in_float32(x)
+        phi = below(wide, approximate)
+        return WithExtras(ops.to(wide * phi, x.dtype), phi)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        x, approximate = ctx.saved_tensors
+        phi = ctx.extras
+        if ctx.create_graph or phi is None:
+            return Fused.backward(ctx, g)
+        x = in_float32(x)
+        if approximate == "tanh":
+            du = math.sqrt(2.0 / math.pi) * (1.0 + 3 * 0.044715 * (x * x))
+            slope = 2.0 * phi * (1.0 - phi) * du  # (1 - t²) / 2 · u'
+        else:
+            slope = ops.exp(-0.5 * (x * x)) * (1.0 / math.sqrt(2.0 * math.pi))
+        return g * (phi + x * slope), None
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield rng.standard_normal((n, n)), "none"
+        yield rng.standard_normal((n, 2 * n)).T[::2], "tanh"
+
+
+class Silu(Fused):
+    """y = x · σ(x).   ∂L/∂x = g · σ · (1 + x (1 - σ)).   Forward leaves σ for the way back."""
+
+    promotion = promotion.floats_only
+
+    @staticmethod
+    def definition(x: Any) -> Any:
+        wide = in_float32(x)
+        return ops.to(wide * ops.sigmoid(wide), x.dtype)
+
+    @staticmethod
+    def forward(x: Array) -> Any:
+        wide = in_float32(x)
+        sigma = ops.sigmoid(wide)
+        return WithExtras(ops.to(wide * sigma, x.dtype), sigma)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        sigma = ctx.extras
+        if ctx.create_graph or sigma is None:
+            return Fused.backward(ctx, g)
+        return g * (sigma * (1.0 + in_float32(x) * (1.0 - sigma)))
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield (rng.standard_normal((n, n)),)
+        yield (rng.standard_normal((n, 2 * n)).T[::2],)
+
+
+def in_float32(x: Any) -> Any:
+    """float16 as float32, recorded if x is."""
+    return ops.to(x, float32) if x.dtype == float16 else x
+
+
+def below(x: Any, approximate: str) -> Any:
+    """Φ(x), exactly or nearly."""
+    if approximate == "tanh":
+        bend = ops.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x)))
+    else:
+        bend = ops.erf(x * math.sqrt(0.5))
+    return 0.5 * (1.0 + bend)
+
+
 def gated(g: Any, x: Any, gate: Any, slope: float) -> Any:
     """Gate; of arrays, which nothing records, without the way through apply."""
     return (Gate.apply if isinstance(g, Tensor) else Gate.forward)(g, x, gate, slope)
@@ -177,7 +263,7 @@ def selu(input: X, inplace: bool = False) -> X:
 
 def silu(input: X, inplace: bool = False) -> X:
     """x · σ(x), also called swish."""
-    return applied(input, inplace, gated_by_sigmoid)
+    return applied(input, inplace, Silu.apply)
 
 
 def gelu(input: X, *, approximate: str = "none") -> X:
@@ -188,11 +274,11 @@ def gelu(input: X, *, approximate: str = "none") -> X:
     Raises: RuntimeError for another `approximate`.
     Source: Hendrycks and Gimpel, Gaussian error linear units, 2016.
     """
-    if approximate == "none":
-        return applied(input, False, gated_by_erf)
-    if approximate == "tanh":
-        return applied(input, False, gated_by_tanh)
-    raise RuntimeError(f"approximate argument must be either none or tanh, but got {approximate!r}")
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(
+            f"approximate argument must be either none or tanh, but got {approximate!r}"
+        )
+    return applied(input, False, Gelu.apply, approximate)
 
 
 def softplus(input: X, beta: float = 1, threshold: float = 20) -> X:
@@ -201,29 +287,12 @@ def softplus(input: X, beta: float = 1, threshold: float = 20) -> X:
     return applied(input, False, Softplus.apply, *numbers)
 
 
-def gated_by_sigmoid(x: X) -> X:
-    """x · σ(x)."""
-    return x * ops.sigmoid(x)
-
-
-def gated_by_erf(x: X) -> X:
-    """x · Φ(x), exactly."""
-    return x * (0.5 * (1.0 + ops.erf(x * math.sqrt(0.5))))
-
-
-def gated_by_tanh(x: X) -> X:
-    """x · Φ(x), nearly."""
-    return 0.5 * x * (1.0 + ops.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x))))
-
-
 def applied(x: Any, inplace: bool, formula: Any, *numbers: Any) -> Any:
-    """formula(x, *numbers), written into x if so asked; composed formulas run float16 in float32.
+    """formula(x, *numbers), written into x if so asked.
 
     Raises: NotImplementedError for integers and bools, as PyTorch does.
     """
     promotion.floats_only([x])
     if inplace:
         return writing.update(x, applied, False, formula, *numbers)
-    if x.dtype == float16 and not numbers:
-        return ops.to(formula(ops.to(x, float32)), float16)
     return formula(x, *numbers)

@@ -68,6 +68,28 @@ for op in ("Neg", *WITH_SLOPE):
 for op in WITH_SLOPE:
     cuda_kernel(f"{op}.backward", accepts=are_two_floats)(sloped(op.lower()))
 
+cuda_kernel("Silu", accepts=is_one_float)(mapped("silu"))
+cuda_kernel("Silu.backward", accepts=are_two_floats)(sloped("silu"))
+
+GELU = {"none": "gelu", "tanh": "gelu_tanh"}  # by `approximate`
+
+
+@cuda_kernel("Gelu", accepts=lambda x, approximate: is_float(x))
+def gelu(x: Array, approximate: str) -> Array:
+    """x Φ(x), exactly or nearly."""
+    return mapped(GELU[approximate])(x)
+
+
+@cuda_kernel(
+    "Gelu.backward",
+    accepts=lambda g, x, approximate, needs_input_grad: are_two_floats(g, x),
+)
+def gelu_backward(
+    g: Array, x: Array, approximate: str, needs_input_grad: Any
+) -> tuple[Array, None]:
+    """∂L/∂x; `approximate` has no gradient."""
+    return *sloped(GELU[approximate])(g, x, needs_input_grad), None
+
 
 def meet(a: Any, b: Any) -> bool:
     """Whether the kernels combine two operands: floats of one dtype, or one of them a number."""
