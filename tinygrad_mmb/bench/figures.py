@@ -157,7 +157,7 @@ def ratios(content: dict[str, Any]) -> Figure:
     axes.xaxis.set_minor_formatter(lambda v, _: f"{v:g}" if f"{v:.0e}"[0] in "25" else "")
     axes.tick_params(axis="x", which="both", labelsize=8)
     axes.set_xlabel(
-        "times as fast as the fastest peer (right of 1: faster; hollow: indistinguishable)"
+        "times as fast as the fastest peer\n(right of 1: faster; hollow: indistinguishable)"
     )
     more = f" (the first {MOST_RATIOS} of {MOST_RATIOS + left_out})" if left_out > 0 else ""
     axes.set_title(f"Ratio to the fastest peer, 95 % intervals{more}")
