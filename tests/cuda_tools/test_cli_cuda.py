@@ -212,3 +212,46 @@ def test_clang_compiles_and_its_copies_of_structures_are_checked(monkeypatch, mm
         compile.compiler.cache_clear()
     assert code == 1
     assert "Access out of bounds in copy" in told and "rows.cu:3" in told
+
+
+LAST_BLOCK = """\
+#include <cuda.h>
+#include <cstdio>
+__device__ unsigned int finished = 0;
+static __shared__ bool is_last;
+__shared__ float half_of[2], whole;
+__global__ void sum(const float* x, volatile float* parts, float* y) {
+    half_of[threadIdx.x] = x[2 * blockIdx.x + threadIdx.x];
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        whole = half_of[0] + half_of[1];
+        parts[blockIdx.x] = whole;
+        __threadfence();
+        is_last = atomicInc(&finished, gridDim.x) == gridDim.x - 1;
+        if (is_last)
+            for (int b = 0; b < 4; ++b) *y += parts[b];
+    }
+}
+int main() {
+    float *x, *parts, *y;
+    cudaMallocManaged(&x, 8 * sizeof(float)); cudaMallocManaged(&parts, 4 * sizeof(float));
+    cudaMallocManaged(&y, sizeof(float));
+    for (int i = 0; i < 8; ++i) x[i] = i;
+    *y = 0;
+    sum<<<4, 2>>>(x, parts, y);
+    cudaDeviceSynchronize();
+    printf("%g\\n", *y);
+    cudaFree(x); cudaFree(parts); cudaFree(y);
+}
+"""
+
+
+def test_shared_variables_outside_of_kernels_belong_to_a_block_and_arrays_may_be_volatile(mmb):
+    Path("last_block.cu").write_text(LAST_BLOCK)
+    code, printed, told = mmb("run", "last_block.cu")
+    assert (code, printed) == (0, "28\n"), told
+    code, told, _ = mmb("check", "last_block.cu")
+    assert code == 0, told
+    Path("race.cu").write_text(LAST_BLOCK.replace("    __syncthreads();\n", ""))
+    code, told, _ = mmb("check", "race.cu")
+    assert code == 1 and "half_of" in told and "race.cu:9" in told

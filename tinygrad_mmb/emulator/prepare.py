@@ -329,6 +329,11 @@ class Pass:
             return
         for j in words:
             self.edits.append((self.code[j].start, self.end(j), ""))
+        if not self.in_function[i] and not self.code[i].directive:
+            # outside a function the runtime knows it by its namespace: runtime/symbols.cpp
+            start, end = self.code[begin].start, self.end(stop)
+            self.edits.append((start, start, "namespace mmb_block { "))
+            self.edits.append((end, end, " } using namespace mmb_block;"))
 
     def _dynamic_shared(self, begin: int, stop: int) -> None:
         kept: list[int] = []

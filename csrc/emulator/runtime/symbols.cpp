@@ -50,6 +50,9 @@ bool is_of_the_emulator(const char* mangled) {
            !std::strncmp(mangled, "_ZGV", 4);
 }
 
+// Shared memory is static: inside a kernel, or in the namespace that prepare.py puts around it.
+bool is_shared(const char* mangled) { return !std::strncmp(mangled, "_ZZ", 3) || std::strstr(mangled, "9mmb_block"); }
+
 void read_symbols(Library& library, const char* file, std::size_t bytes, std::uintptr_t base) {
     const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(file);
     if (bytes < sizeof *header || std::memcmp(header->e_ident, ELFMAG, SELFMAG)) return;
@@ -64,7 +67,7 @@ void read_symbols(Library& library, const char* file, std::size_t bytes, std::ui
             if (ELF64_ST_TYPE(symbol.st_info) != STT_OBJECT || !symbol.st_size || symbol.st_shndx >= header->e_shnum) continue;
             if (!(sections[symbol.st_shndx].sh_flags & SHF_WRITE) || is_of_the_emulator(mangled)) continue;
             const std::uintptr_t begin = base + symbol.st_value;
-            library.variables[begin] = {begin, symbol.st_size, last_part(demangled(mangled)), !std::strncmp(mangled, "_ZZ", 3)};
+            library.variables[begin] = {begin, symbol.st_size, last_part(demangled(mangled)), is_shared(mangled)};
         }
     }
 }

@@ -64,7 +64,7 @@ void run_kernel(const Configuration& how, const Argument* pointers, int count, v
 template <class T>
 void note_pointer(Argument* list, int& count, int number, const T& value) {
     if constexpr (std::is_pointer<T>::value && !std::is_function<std::remove_pointer_t<T>>::value)
-        list[count++] = {number, static_cast<const void*>(value)};
+        list[count++] = {number, const_cast<const void*>(static_cast<const volatile void*>(value))};
 }
 
 template <class Call, class... A>
