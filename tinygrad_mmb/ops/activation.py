@@ -50,7 +50,7 @@ class Relu(Elementwise):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         (y,) = ctx.saved_tensors
-        return gated(g, y, ~(y <= 0), 0.0)  # not y > 0: NaN keeps its gradient
+        return through_relu(g, y)
 
 
 class Gate(Function):
@@ -167,16 +167,7 @@ class Gelu(Fused):
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         x, approximate = ctx.saved_tensors
-        phi = ctx.extras
-        if ctx.create_graph or phi is None:
-            return Fused.backward(ctx, g)
-        x = in_float32(x)
-        if approximate == "tanh":
-            du = math.sqrt(2.0 / math.pi) * (1.0 + 3 * 0.044715 * (x * x))
-            slope = 2.0 * phi * (1.0 - phi) * du  # (1 - t²) / 2 · u'
-        else:
-            slope = ops.exp(-0.5 * (x * x)) * (1.0 / math.sqrt(2.0 * math.pi))
-        return g * (phi + x * slope), None
+        return through_gelu(ctx, g, x, approximate), None
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -226,6 +217,26 @@ def below(x: Any, approximate: str) -> Any:
     else:
         bend = ops.erf(x * math.sqrt(0.5))
     return 0.5 * (1.0 + bend)
+
+
+def through_relu(g: Any, y: Any) -> Any:
+    """∂L/∂x of y = max(x, 0): g where y > 0, else 0."""
+    return gated(g, y, ~(y <= 0), 0.0)  # not y > 0: NaN keeps its gradient
+
+
+def through_gelu(ctx: Any, g: Any, x: Any, approximate: str) -> Any:
+    """∂L/∂x of y = x · Φ(x): g · (Φ + x · Φ'), with the Φ that the op's own forward left.
+
+    Under create_graph Φ is computed again, recorded; so it is where a twin ran, which left none.
+    """
+    x = in_float32(x)
+    phi = below(x, approximate) if ctx.create_graph or ctx.kernel is not None else ctx.extras
+    if approximate == "tanh":
+        du = math.sqrt(2.0 / math.pi) * (1.0 + 3 * 0.044715 * (x * x))
+        slope = 2.0 * phi * (1.0 - phi) * du  # (1 - t²) / 2 · u'
+    else:
+        slope = ops.exp(-0.5 * (x * x)) * (1.0 / math.sqrt(2.0 * math.pi))
+    return g * (phi + x * slope)
 
 
 def gated(g: Any, x: Any, gate: Any, slope: float) -> Any:

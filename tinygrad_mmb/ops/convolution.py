@@ -1,4 +1,7 @@
-"""Convolution of images: all windows as columns of a matrix, then one matrix product."""
+"""Convolution of images: all windows as columns of a matrix, then one matrix product.
+
+`nn.Sequential` calls conv2d_relu where a ReLU follows a Conv2d: one op, as in linear.py.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.fused import Fused
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.ops.activation import through_relu
 from tinygrad_mmb.ops.dimensions import require_tensor
 from tinygrad_mmb.ops.windows import Fold, Geometry, Windows, pair_of
 
@@ -66,21 +70,7 @@ class Conv2d(Fused):
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        (x, weight), (need_x, need_weight, need_bias, *_) = ctx.saved_tensors, ctx.needs_input_grad
-        (n, c, *size), (o, _, *kernel), groups = x.shape, weight.shape, ctx.groups
-        positions = n * g.shape[2] * g.shape[3]
-        g_rows = as_rows(g, (groups, o // groups, positions))
-        gx = gw = gb = None
-        if need_x:
-            columns = ops.matmul(ops.transpose(rows_of(weight, groups), 1, 2), g_rows)
-            columns = ops.reshape(columns, (c, *kernel, n, *g.shape[2:]))
-            gx = Fold.apply(columns, tuple(size), ctx.geometry)
-        if need_weight:
-            columns = columns_of(x, weight, ctx.geometry, groups)
-            gw = ops.reshape(ops.matmul(g_rows, ops.transpose(columns, 1, 2)), weight.shape)
-        if need_bias:
-            gb = ops.reshape(ops.sum(g_rows, (2,)), (o,))
-        return gx, gw, gb, None, None
+        return gradients(ctx, g, *ctx.saved_tensors)
 
     @staticmethod
     def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
@@ -90,6 +80,47 @@ class Conv2d(Fused):
         yield x, rng.standard_normal((3, 4, 3, 3)), None, plain, 1
         yield x, weight, rng.standard_normal(2), odd, 2
         yield x.swapaxes(2, 3), weight, rng.standard_normal(2), odd, 2
+
+
+class Conv2dRelu(Fused):
+    """y = max(z, 0) with z = Conv2d(x).   ∂L/∂z = g where y > 0, else 0; then as Conv2d."""
+
+    @staticmethod
+    def definition(x: Any, weight: Any, bias: Any, geometry: Geometry, groups: int) -> Any:
+        return ops.relu(Conv2d.apply(x, weight, bias, geometry, groups))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, weight, _, ctx.geometry, ctx.groups = inputs
+        ctx.save_for_backward(x, weight, output)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        x, weight, y = ctx.saved_tensors
+        return gradients(ctx, through_relu(g, y), x, weight)
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        yield from Conv2d.samples(rng, n)
+
+
+def gradients(ctx: Any, g: Any, x: Any, weight: Any) -> tuple[Any, ...]:
+    """Those of x, weight and bias from that of the convolution; geometry and groups have none."""
+    need_x, need_weight, need_bias, *_ = ctx.needs_input_grad
+    (n, c, *size), (o, _, *kernel), groups = x.shape, weight.shape, ctx.groups
+    positions = n * g.shape[2] * g.shape[3]
+    g_rows = as_rows(g, (groups, o // groups, positions))
+    gx = gw = gb = None
+    if need_x:
+        columns = ops.matmul(ops.transpose(rows_of(weight, groups), 1, 2), g_rows)
+        columns = ops.reshape(columns, (c, *kernel, n, *g.shape[2:]))
+        gx = Fold.apply(columns, tuple(size), ctx.geometry)
+    if need_weight:
+        columns = columns_of(x, weight, ctx.geometry, groups)
+        gw = ops.reshape(ops.matmul(g_rows, ops.transpose(columns, 1, 2)), weight.shape)
+    if need_bias:
+        gb = ops.reshape(ops.sum(g_rows, (2,)), (o,))
+    return gx, gw, gb, None, None
 
 
 def columns_of(x: X, weight: Any, geometry: Geometry, groups: int) -> X:
@@ -120,6 +151,33 @@ def conv2d(
     `padding` is a number, a pair, "valid" (none) or "same" (OH = H; needs stride 1).
     Raises: RuntimeError where shapes, dtypes or numbers do not fit.
     """
+    return convolved(Conv2d, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d_relu(
+    input: X,
+    weight: X,
+    bias: X | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: str | int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+) -> X:
+    """relu(conv2d(input, ...)) as one op."""
+    return convolved(Conv2dRelu, input, weight, bias, stride, padding, dilation, groups)
+
+
+def convolved(
+    op: type[Function],
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+) -> Any:
+    """One of the two ops above, once its arguments are seen to fit."""
     require_tensor("conv2d", input)
     if input.ndim not in (3, 4):
         raise RuntimeError(
@@ -136,9 +194,9 @@ def conv2d(
     geometry = Geometry(kernel, steps, holes, before, after)
     check(input, weight, bias, geometry, groups)
     if input.ndim == 3:
-        y = Conv2d.apply(ops.unsqueeze(input, 0), weight, bias, geometry, groups)
+        y = op.apply(ops.unsqueeze(input, 0), weight, bias, geometry, groups)
         return ops.squeeze(y, 0)
-    return Conv2d.apply(input, weight, bias, geometry, groups)
+    return op.apply(input, weight, bias, geometry, groups)
 
 
 def borders(padding: Any, kernel: Any, stride: Any, dilation: Any) -> tuple[Any, Any]:
