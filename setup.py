@@ -1,6 +1,6 @@
 """What pyproject.toml cannot say: optional compiled extensions, and data that the wheel carries.
 
-    _cpu, ...    every folder csrc/<name>/ with C++ sources
+    _cpu         C++ twins of ops, csrc/cpu, once for every set of instructions in VARIANTS
     _cuda        the kernels csrc/cuda/kernels/**/*.cu compiled by nvcc, for the architectures in
                  MMB_CUDA_ARCHS ("75,80,90a"); unset: those of the GPUs here, else ARCHITECTURES
     _emulator    the same files compiled as C++, and the emulator's runtime
@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import runpy
 import shutil
 import subprocess
+import sysconfig
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,6 +36,16 @@ ARCHITECTURES = "75,80,86,89,90a"
 # -ffp-contract=off: the same result on every machine (MODES["fast"] in kernels/launch/compile.py)
 EMULATOR_FLAGS = ["-O3", "-g1", "-ffp-contract=off"]
 CUDA_FLAGS = ["-O3", "-Xcompiler", "-fPIC,-fvisibility=hidden"]
+# -fno-math-errno, -fno-trapping-math: roots and comparisons become vector instructions
+CPU_FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+VARIANTS = {  # modules of the extension "cpu", and what each may ask of a processor
+    "cpu": [],
+    "cpu_avx2": ["-mavx2", "-mfma", "-mf16c"],
+    "cpu_avx512": [
+        *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mf16c"),
+        "-mprefer-vector-width=512",
+    ],
+}
 
 
 def asked() -> set[str]:
@@ -42,7 +54,7 @@ def asked() -> set[str]:
 
 
 def found() -> dict[str, list[str]]:
-    """C++ sources of each extension: {"cpu": ["csrc/cpu/adam.cpp", ...]}."""
+    """C++ sources of each extension: {"cpu": ["csrc/cpu/pool.cpp", ...]}."""
     folders = sorted((ROOT / SOURCES).glob("*/"))
     sources = {f.name: sorted(f.rglob("*.cpp")) for f in folders}
     names = {k: [p.relative_to(ROOT).as_posix() for p in v] for k, v in sources.items() if v}
@@ -106,14 +118,23 @@ def extensions() -> list[Extension]:
             del sources[name]
     return [
         Extension(
-            f"tinygrad_mmb._{name}",
+            f"tinygrad_mmb._{module}",
             files,
             include_dirs=[pybind11.get_include(), str(SOURCES), str(SOURCES / name)],
             language="c++",
             optional=name not in wanted,
         )
         for name, files in sources.items()
+        for module in modules(name)
     ]
+
+
+def modules(name: str) -> list[str]:
+    """What the extension is compiled into: _cpu comes in one module per set of instructions."""
+    if name != "cpu":
+        return [name]
+    intel = platform.machine().lower() in ("x86_64", "amd64")
+    return list(VARIANTS) if intel else ["cpu"]
 
 
 def is_worth_waiting_for() -> bool:
@@ -129,25 +150,52 @@ def is_worth_waiting_for() -> bool:
 UNASKED: dict[str, Callable[[], bool]] = {"cuda": is_worth_waiting_for, "emulator": lambda: False}
 
 
-class Kernels:
-    """The kernel files, compiled in parallel; an object is kept until what it is made of changes.
+class Objects:
+    """C++ files, compiled in parallel; an object is kept until what it is made of changes."""
+
+    def __init__(self, compiler: list[str], include: list[Path], folder: Path) -> None:
+        self.command = [*compiler, "-std=c++17", *(f"-I{ROOT / path}" for path in include)]
+        self.folder = folder
+        headers = [
+            p for at in include for p in sorted((ROOT / at).rglob("*.*h*")) if p.suffix != ".cpp"
+        ]
+        self.headers = hashlib.sha256(b"".join(p.read_bytes() for p in headers)).digest()
+
+    def objects(self, files: list[Path]) -> list[str]:
+        """The object file of each."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            return [str(made) for made in threads.map(self.compiled, files)]
+
+    def compiled(self, source: Path) -> Path:
+        """The object of one file, made unless it is there."""
+        digest = hashlib.sha256(repr(self.command).encode() + self.headers + source.read_bytes())
+        return self.made(source.stem, digest.hexdigest(), source)
+
+    def made(self, name: str, digest: str, source: Path, *flags: str) -> Path:
+        """<name>-<digest>.o, compiled from `source` unless it is there."""
+        target = self.folder / f"{name}-{digest[:16]}.o"
+        if target.exists():
+            return target
+        part = target.with_suffix(".part")
+        command = [*self.command, *flags, "-c", str(source), "-o", str(part)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{source.name} does not compile:\n{done.stderr}")
+        part.replace(target)  # an interrupted compiler leaves no half object under the name
+        return target
+
+
+class Kernels(Objects):
+    """The CUDA kernels' objects.
 
     Names of templates would be merged across files by the linker, and one file's kernel would
     silently run instead of another's. So each file is compiled in a namespace of its own.
     """
 
-    def __init__(self, compiler: list[str], include: list[Path], folder: Path) -> None:
-        self.command = [*compiler, "-std=c++17", *(f"-I{ROOT / path}" for path in include)]
-        self.folder = folder
-        headers = [p for p in sorted((ROOT / SOURCES).rglob("*.*h*")) if p.suffix != ".cpp"]
-        self.headers = hashlib.sha256(b"".join(p.read_bytes() for p in headers)).digest()
-
-    def objects(self) -> list[str]:
+    def all(self) -> list[str]:
         """The object files of all kernels."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        files = sorted((ROOT / SOURCES / "cuda" / "kernels").rglob("*.cu"))
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            return [str(made) for made in threads.map(self.compiled, files)]
+        return self.objects(sorted((ROOT / SOURCES / "cuda" / "kernels").rglob("*.cu")))
 
     def compiled(self, source: Path) -> Path:
         name = source.relative_to(ROOT / SOURCES / "cuda" / "kernels").with_suffix("")
@@ -157,18 +205,9 @@ class Kernels:
         wrapped = [*includes, f"namespace file_{unit} {{", f'#include "{source}"', "}", ""]
         digest = hashlib.sha256(repr((self.command, wrapped)).encode() + self.headers)
         digest.update(text.encode())
-        target = self.folder / f"{unit}-{digest.hexdigest()[:16]}.o"
-        if target.exists():
-            return target
         wrapper = self.folder / f"{unit}.cu"
         wrapper.write_text("\n".join(wrapped), encoding="utf-8")
-        part = target.with_suffix(".part")
-        command = [*self.command, f"-I{source.parent}", "-c", str(wrapper), "-o", str(part)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{source.relative_to(ROOT)} does not compile:\n{done.stderr}")
-        part.replace(target)  # an interrupted compiler leaves no half object under the name
-        return target
+        return self.made(unit, digest.hexdigest(), wrapper, f"-I{source.parent}")
 
 
 class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
@@ -185,11 +224,10 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
                 ext.extra_compile_args = ["/std:c++17", "/O2", "/EHsc", "/utf-8"]
             else:
                 ext.extra_compile_args = ["-std=c++17", "-O3", "-fvisibility=hidden"]
-            self.force = name in (
-                "cuda",
-                "emulator",
-            )  # setuptools does not see their kernels change
-            if name == "cuda":
+            self.force = True  # setuptools does not see headers and kernels change
+            if name in VARIANTS:
+                self.add_cpu(ext, name)
+            elif name == "cuda":
                 self.add_cuda(ext)
             elif name == "emulator":
                 self.add_emulator(ext)
@@ -214,12 +252,32 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         """Beside the folder of this Python's build, so that a second build finds them."""
         return ROOT / "build" / "objects"
 
+    def add_cpu(self, ext: Extension, module: str) -> None:
+        """One variant of the C++ twins; it is linked from objects that are kept."""
+        if self.compiler.compiler_type == "msvc":
+            raise RuntimeError("MSVC has no vector types; g++ and clang have")
+        flags = [*CPU_FLAGS, *VARIANTS[module]]
+        command = [os.environ.get("CXX") or "c++", "-fPIC", "-fvisibility=hidden", *flags]
+        command += [f"-I{sysconfig.get_path('include')}"]
+        include = [SOURCES / "cpu", *(Path(path) for path in ext.include_dirs)]
+        objects = Objects(command, include, self.objects_folder() / module)
+        main = f"{SOURCES.as_posix()}/cpu/module.cpp"
+        others = [ROOT / path for path in ext.sources if path != main]
+        ext.sources, ext.extra_objects = [main], objects.objects(others)
+        ext.extra_compile_args += flags
+        ext.define_macros += [
+            ("MMB_MODULE", f"_{module}"),
+            ("MMB_ISA", module[4:] or "generic"),
+            ("MMB_SOURCES", backend("extension", "digest")("cpu", ROOT / SOURCES)),
+        ]
+        ext.libraries += ["pthread"]
+
     def add_emulator(self, ext: Extension) -> None:
         """The kernels as C++, and the headers that stand in for NVIDIA's."""
         include = [SOURCES / "cuda", SOURCES / "emulator", SOURCES / "emulator" / "include"]
         compiler = [os.environ.get("CXX") or "c++", "-fPIC", "-fvisibility=hidden"]
         compiler += [*EMULATOR_FLAGS, "-x", "c++"]
-        ext.extra_objects = Kernels(compiler, include, self.objects_folder() / "emulator").objects()
+        ext.extra_objects = Kernels(compiler, include, self.objects_folder() / "emulator").all()
         ext.include_dirs += [str(path) for path in include]
         ext.extra_compile_args += EMULATOR_FLAGS
         ext.define_macros += [
@@ -243,7 +301,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
             newest = max(general, key=int)
             command += ["-gencode", f"arch=compute_{newest},code=compute_{newest}"]
         include = [SOURCES / "cuda"]
-        ext.extra_objects = Kernels(command, include, self.objects_folder() / "cuda").objects()
+        ext.extra_objects = Kernels(command, include, self.objects_folder() / "cuda").all()
         home = toolkit(compiler)
         ext.include_dirs += [str(SOURCES / "cuda"), str(home / "include")]
         ext.library_dirs += [str(home / "lib64"), str(home / "lib" / "x64"), str(home / "lib")]

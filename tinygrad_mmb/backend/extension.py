@@ -22,6 +22,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 READ = {"cuda": ("cuda",), "emulator": ("cuda", "emulator")}  # folders of csrc, if not its own only
 LATER = "nobody asked for it, as its kernels are compiled when they first run"
 UNASKED = {"cuda": LATER, "emulator": LATER}
+VARIANTS = {"generic": "cpu", "avx2": "cpu_avx2", "avx512": "cpu_avx512"}  # modules of "cpu"
 SUFFIXES = (".cu", ".cuh", ".cpp", ".hpp", ".h")
 
 
@@ -83,7 +84,7 @@ def names() -> list[str]:
         for folder in root.iterdir()
         if folder.is_dir() and any(folder.rglob("*.cpp"))
     }
-    return sorted(built | sources)
+    return sorted((built | sources) - {"cpu_avx2", "cpu_avx512"})
 
 
 @functools.cache
@@ -93,7 +94,8 @@ def load(name: str) -> Extension:
     One that was built from other sources than those at hand is not used: it would compute what an
     older version computed.
     """
-    full = f"tinygrad_mmb._{name}"
+    module_name = fastest_variant() if name == "cpu" else name
+    full = f"tinygrad_mmb._{module_name}"
     again = f"MMB_BUILD={name} python -m pip install --force-reinstall --no-deps <this project>"
     if importlib.util.find_spec(full) is None:
         return Extension(name, None, f"not built: {why_not_built(name)}. To build it: {again}")
@@ -105,6 +107,25 @@ def load(name: str) -> Extension:
     if now and getattr(module, "sources", now) != now:
         return Extension(name, None, f"built before csrc changed, so not used. Again: {again}")
     return Extension(name, module)
+
+
+def fastest_variant() -> str:
+    """The module of "cpu" to use: for the best set of instructions that this processor has, or for
+    the one that MMB_CPU_ISA names.
+
+    Raises: RuntimeError for a set that is unknown, not built or not there.
+    """
+    asked = os.environ.get("MMB_CPU_ISA", "")
+    if importlib.util.find_spec("tinygrad_mmb._cpu") is None:
+        return "cpu"
+    has = importlib.import_module("tinygrad_mmb._cpu").supported()
+    built = [isa for isa in has if importlib.util.find_spec(f"tinygrad_mmb._{VARIANTS[isa]}")]
+    if asked and asked not in built:
+        raise RuntimeError(
+            f"MMB_CPU_ISA is {asked!r}, but there are: {', '.join(built)}. This processor has "
+            f"{', '.join(has)}. Leave MMB_CPU_ISA unset to use the fastest."
+        )
+    return VARIANTS[asked or built[0]]
 
 
 def why_not_built(name: str) -> str:

@@ -3,7 +3,8 @@
 import importlib
 import pkgutil
 
-from tinygrad_mmb.kernels import cuda
+from tinygrad_mmb.kernels import cpu, cuda
 
-for _twin in pkgutil.iter_modules(cuda.__path__):
-    importlib.import_module(f"{cuda.__name__}.{_twin.name}")
+for _backend in (cuda, cpu):
+    for _twin in pkgutil.iter_modules(_backend.__path__):
+        importlib.import_module(f"{_backend.__name__}.{_twin.name}")

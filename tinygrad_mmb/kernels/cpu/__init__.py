@@ -1,0 +1,1 @@
+"""C++ twins of ops (csrc/cpu), one file an op."""

@@ -1,0 +1,48 @@
+"""Adam: one pass over all parameters of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinygrad_mmb.backend import Array
+from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
+from tinygrad_mmb.kernels.cpu.updates import are_alike, in_rows
+
+
+def takes(
+    thetas: Sequence[Array], gs: Sequence[Array], states: Sequence[Any], ts: Any, **options: Any
+) -> bool:
+    """Whether all parameters have what this amsgrad asks for, as floats that lie in rows."""
+    names = {"exp_avg", "exp_avg_sq"} | ({"max_exp_avg_sq"} if options["amsgrad"] else set())
+    return all(names <= state.keys() for state in states) and are_alike(thetas, gs, states)
+
+
+@cpu_kernel("Adam.update", accepts=takes)
+def adam(
+    thetas: Sequence[Array],
+    gs: Sequence[Array],
+    states: Sequence[Any],
+    ts: Sequence[float],
+    *,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    amsgrad: bool,
+    maximize: bool,
+    decoupled_weight_decay: bool,
+    eps_mode: str = "outside",
+) -> None:
+    beta1, beta2 = betas
+    pull, shrink = (0.0, 1 - lr * weight_decay) if decoupled_weight_decay else (weight_decay, 1.0)
+    native.adam(
+        thetas,
+        in_rows(gs),
+        [state["exp_avg"] for state in states],
+        [state["exp_avg_sq"] for state in states],
+        [state["max_exp_avg_sq"] for state in states] if amsgrad else [],
+        [lr / (1 - beta1**t) for t in ts],
+        [1 / (1 - beta2**t) for t in ts],
+        *(beta1, beta2, eps, -1.0 if maximize else 1.0, pull, shrink, eps_mode == "inside"),
+    )
