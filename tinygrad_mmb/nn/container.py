@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from tinygrad_mmb.autograd.tensor import Tensor, tensor
+from tinygrad_mmb.nn.joined import steps
 from tinygrad_mmb.nn.linear import Linear
 from tinygrad_mmb.nn.module import Module, indented, no_module
 from tinygrad_mmb.nn.parameter import Parameter
@@ -42,7 +43,10 @@ class Numbered(Module):
 
 
 class Sequential(Module):
-    """One module after the other: Sequential(Linear(3, 8), ReLU()), or a dict of them."""
+    """One module after the other: Sequential(Linear(3, 8), ReLU()), or a dict of them.
+
+    A Linear or Conv2d and the activation after it may run as one op; see joined.py.
+    """
 
     def __init__(self, *args: Any) -> None:
         named = args[0].items() if len(args) == 1 and isinstance(args[0], dict) else enumerate(args)
@@ -52,8 +56,8 @@ class Sequential(Module):
             self.add_module(str(name), module)
 
     def forward(self, input: Any) -> Any:
-        for module in self._layers():
-            input = module(input)
+        for step in steps(self._layers()):
+            input = step(input)
         return input
 
     def _names(self) -> list[str]:

@@ -87,7 +87,7 @@ class Conv2dRelu(Fused):
 
     @staticmethod
     def definition(x: Any, weight: Any, bias: Any, geometry: Geometry, groups: int) -> Any:
-        return ops.relu(Conv2d.apply(x, weight, bias, geometry, groups))
+        return ops.relu(Conv2d.definition(x, weight, bias, geometry, groups))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

@@ -51,7 +51,7 @@ class LinearRelu(Fused):
 
     @staticmethod
     def definition(x: Any, weight: Any, bias: Any) -> Any:
-        return ops.relu(Linear.apply(x, weight, bias))
+        return ops.relu(Linear.definition(x, weight, bias))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -76,12 +76,12 @@ class LinearGelu(Fused):
 
     @staticmethod
     def definition(x: Any, weight: Any, bias: Any, approximate: str) -> Any:
-        z = Linear.apply(x, weight, bias)
+        z = Linear.definition(x, weight, bias)
         return ops.gelu(z, approximate=approximate), z
 
     @staticmethod
     def forward(x: Array, weight: Array, bias: Array | None, approximate: str) -> Any:
-        z = Linear.apply(x, weight, bias)
+        z = Linear.definition(x, weight, bias)
         y, phi = Gelu.forward(z, approximate)
         return WithExtras((y, z), phi)
 
