@@ -17,6 +17,7 @@ from tinygrad_mmb.autograd.storage import clock
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import Array, as_array, refuse_mixed_devices
 from tinygrad_mmb.backend.layout import in_rows, led_by_operands
+from tinygrad_mmb.kernels import recorder
 from tinygrad_mmb.kernels.registry import Kernel, WithExtras, select
 
 
@@ -199,7 +200,10 @@ class Function:
             if cls.promotion is not None:
                 arrays = cls.promotion(arrays)
             kernel = select(cls.__name__, arrays)
-            output = cls.forward(*arrays) if kernel is None else kernel.run(*arrays)
+            run = cls.forward if kernel is None else kernel.run
+            if kernel is None and recorder.active is not None:
+                run = recorder.active.reference(cls)
+            output = run(*arrays)
         except (TypeError, ValueError):  # NumPy's words for what does not fit: say it in ours
             refuse_mixed_devices(arrays)
             if cls.promotion is not None:

@@ -3,6 +3,7 @@
 from tinygrad_mmb.backend.arrays import (
     Array,
     DType,
+    Recorded,
     as_array,
     as_dtype,
     bool_,
@@ -45,6 +46,7 @@ from tinygrad_mmb.backend.scatter import add_at
 __all__ = [
     "Array",
     "DType",
+    "Recorded",
     "add_at",
     "as_array",
     "as_device",

@@ -19,6 +19,14 @@ int32, int64 = np.dtype("int32"), np.dtype("int64")
 uint8, bool_ = np.dtype("uint8"), np.dtype("bool")
 DTYPES = (float16, float32, float64, int8, int16, int32, int64, uint8, bool_)
 
+
+class Recorded:
+    """What stands for a NumPy array while a step is captured: it notes what is done with it."""
+
+    __slots__ = ()
+    namespace: Any  # stands for NumPy
+
+
 promote_types = np.promote_types
 _default_dtype = float32
 
@@ -56,7 +64,12 @@ def as_dtype(dtype: Any) -> DType:
 
 def is_array(value: Any) -> bool:
     """Whether this is a NumPy or CuPy array (a NumPy scalar is not)."""
-    return isinstance(value, np.ndarray) or _is_cupy(value)
+    return isinstance(value, (np.ndarray, Recorded)) or _is_cupy(value)
+
+
+def is_recorded(value: Any) -> bool:
+    """Whether this stands for an array of a step that is being captured."""
+    return isinstance(value, Recorded)
 
 
 def is_floating(value: Any) -> bool:
@@ -106,8 +119,12 @@ def waits(value: Any) -> bool:
 def namespace(*values: Any) -> ModuleType:
     """numpy or cupy: the library whose arrays these are."""
     for value in values:
-        if not isinstance(value, np.ndarray) and _is_cupy(value):
-            return sys.modules["cupy"]
+        if not isinstance(value, np.ndarray):
+            if _is_cupy(value):
+                return sys.modules["cupy"]
+            if isinstance(value, Recorded):
+                recorded: ModuleType = value.namespace
+                return recorded
     return np
 
 
@@ -166,6 +183,6 @@ def smallest(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
 
 def share_memory(a: Array, b: Array) -> bool:
     """Whether a write to `a` may be seen in `b`."""
-    if isinstance(a, np.ndarray) is not isinstance(b, np.ndarray):
+    if _is_cupy(a) is not _is_cupy(b):
         return False  # one on the CPU, one on a GPU
-    return bool(namespace(a).may_share_memory(a, b))
+    return bool(namespace(a, b).may_share_memory(a, b))

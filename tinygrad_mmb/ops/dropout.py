@@ -11,6 +11,7 @@ from tinygrad_mmb.autograd import inplace as writing
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, namespace, philox
+from tinygrad_mmb.kernels.recorder import host
 from tinygrad_mmb.kernels.registry import WithExtras
 from tinygrad_mmb.ops import random
 
@@ -170,6 +171,11 @@ def check_probability(where: str, p: float) -> None:
 def key_of(generator: random.Generator | None) -> int:
     """64 bits of the generator: what all decisions of one call follow from."""
     source = random.default_generator if generator is None else generator
+    return host(draw, source)
+
+
+def draw(source: random.Generator) -> int:
+    """The next 64 bits of a generator."""
     return int(source.numpy.bit_generator.random_raw())
 
 

@@ -22,6 +22,7 @@ from tinygrad_mmb.backend import (
     namespace,
     refuse_mixed_devices,
 )
+from tinygrad_mmb.kernels.recorder import host
 from tinygrad_mmb.kernels.registry import select
 from tinygrad_mmb.optim.options import number
 from tinygrad_mmb.optim.options import required as required
@@ -122,9 +123,9 @@ class Optimizer:
         return loss
 
     def _step_group(self, group: Group, params: list[Tensor]) -> None:
-        options = {k: number(group[k]) for k in self._options if k in group}
+        options = {k: host(option, group, k) for k in self._options if k in group}
         memory = [self._state_of(p, group) for p in params]
-        ts = [count(state) for state in memory] if self._counts else []
+        ts = [host(count, state) for state in memory] if self._counts else []
         hidden = "step" if self._counts else None  # `update` gets it as t
         states = [
             {k: v.array for k, v in s.items() if k != hidden and isinstance(v, Tensor)}
@@ -313,6 +314,11 @@ def as_list(params: Any) -> list[Any]:
             "tensors in sets will change between runs. Please use a list instead."
         )
     return list(params)
+
+
+def option(group: Group, name: str) -> Any:
+    """One option of a group, as a plain number if it is one."""
+    return number(group[name])
 
 
 def zero_steps(group: Group) -> Array:
