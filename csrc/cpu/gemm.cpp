@@ -1,0 +1,162 @@
+#include "gemm.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include "pool.hpp"
+
+namespace mmb {
+namespace {
+
+// Blocks of k: a panel of B, block_depth x Tile::cols, is read from a near cache while all tiles of a
+// block of A pass by; a block of A, block_rows x block_depth, stays in the second (0.4 and 0.26 MB), and has room for 256 rows.
+template <class T>
+constexpr Index block_depth = (registers == 32 ? 1536 : 1024) / sizeof(T);
+template <class T>
+constexpr Index block_rows = Tile<T>::rows * (registers == 32 ? 19 : 43);
+
+constexpr Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
+
+// Memory of this thread for packed operands, kept from call to call.
+template <class T>
+struct Scratch {
+    T* panel;   // of B
+    T* blocks;  // of A
+    Scratch() {
+        constexpr std::size_t panel_size = block_depth<T> * Tile<T>::cols, blocks_size = block_depth<T> * block_rows<T>;
+        panel = static_cast<T*>(::operator new((panel_size + blocks_size) * sizeof(T), std::align_val_t{64}));
+        blocks = panel + panel_size;
+    }
+    ~Scratch() { ::operator delete(panel, std::align_val_t{64}); }
+    Scratch(const Scratch&) = delete;
+    static const Scratch& of_this_thread() {
+        static thread_local const Scratch scratch;
+        return scratch;
+    }
+};
+
+// out[k cols + j] = b(k, j) for `count` columns, filled up with zeros to `cols`, whole vectors.
+template <class T>
+void pack_columns(Index depth, Index count, const Factor<T>& b, T* out, Index cols) {
+    constexpr Index L = lanes<T>;
+    Index k = 0;
+    if (b.col_stride == 1)
+        for (; k < depth; ++k)
+            for (Index j = 0; j < cols; j += L) store(out + k * cols + j, load(b.at(k, j).data, std::min(L, count - j)));
+    if (b.row_stride == 1)
+        for (; k + L <= depth; k += L)
+            for (Index j = 0; j < cols; j += L) {
+                Vec<T> square[L];
+                for (Index i = 0; i < L; ++i) square[i] = j + i < count ? load(b.at(k, j + i).data) : Vec<T>{};
+                transpose<T>(square);
+                for (Index i = 0; i < L; ++i) store(out + (k + i) * cols + j, square[i]);
+            }
+    for (; k < depth; ++k)
+        for (Index j = 0; j < cols; ++j) out[k * cols + j] = j < count ? *b.at(k, j).data : T(0);
+}
+
+// out[k rows + i] = a(i, k)
+template <class T>
+void pack_rows(Index rows, Index depth, const Factor<T>& a, T* out) {
+    constexpr Index L = lanes<T>;
+    Index k = 0;
+    if (a.row_stride == 1)
+        for (; k < depth; ++k)
+            for (Index i = 0; i < rows; i += L) {
+                const Index n = std::min(L, rows - i);
+                store(out + k * rows + i, load(a.at(i, k).data, n), n);
+            }
+    if (a.col_stride == 1)
+        for (; k + L <= depth; k += L)
+            for (Index i = 0; i < rows; i += L) {
+                const Index n = std::min(L, rows - i);
+                Vec<T> square[L];
+                for (Index r = 0; r < L; ++r) square[r] = r < n ? load(a.at(i + r, k).data) : Vec<T>{};
+                transpose<T>(square);
+                for (Index r = 0; r < L; ++r) store(out + (k + r) * rows + i, square[r], n);
+            }
+    for (; k < depth; ++k)
+        for (Index i = 0; i < rows; ++i) out[k * rows + i] = *a.at(i, k).data;
+}
+
+// Whether copying blocks of A first is worth it: they are read once for each panel of B. Columns are
+// far apart in memory; rows that are a multiple of 2 KB apart share a few places of the nearest cache.
+template <class T>
+bool is_to_be_packed(const Factor<T>& a, Index n, Index k) {
+    const bool across = a.col_stride != 1, in_the_way = a.row_stride * sizeof(T) % 2048 == 0;
+    return k >= 128 && (across ? n >= 2 * Tile<T>::cols : in_the_way && n >= 8 * Tile<T>::cols);
+}
+
+// Rows of A (m, depth) by one panel of B, at most Tile::cols columns, in tiles of about equal height.
+// `packed`: A's blocks of rows lie as pack_rows leaves them.
+template <class T, int V>
+void multiply_panel(Index m, Index depth, const Factor<T>& a, const T* packed, const T* panel, Index panel_row, T* c,
+                    Index c_row, Index last_count, const Epilogue<T>& e, Part part) {
+    const Index tiles = ceil_div(m, Tile<T>::rows);
+    for (Index t = 0; t < tiles; ++t) {
+        const Index i = m * t / tiles, rows = m * (t + 1) / tiles - i;
+        const Factor<T> strip = packed ? in_columns(packed + i * depth, rows) : a.at(i, 0);
+        multiply_rows<T, V>(static_cast<int>(rows), depth, strip.data, strip.row_stride, strip.col_stride, panel, panel_row,
+                            c + i * c_row, c_row, last_count, e.at(i, 0), part);
+    }
+}
+
+}  // namespace
+
+template <class T>
+void gemm(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_stride, const Epilogue<T>& e) {
+    constexpr Index cols = Tile<T>::cols, L = lanes<T>;
+    const Scratch<T>& scratch = Scratch<T>::of_this_thread();
+    const bool pack_a = is_to_be_packed(a, n, k);
+    const Index blocks = pack_a || m > 2 * block_rows<T> ? ceil_div(m, block_rows<T>) : 1;
+    for (Index block = 0; block < blocks; ++block) {
+        const Index i0 = m * block / blocks, rows = m * (block + 1) / blocks - i0, tiles = ceil_div(rows, Tile<T>::rows);
+        Index k0 = 0;
+        do {  // once if k is 0: the epilogue of nothing
+            const Index depth = std::min(block_depth<T>, k - k0);
+            const Part part{k0 == 0, k0 + depth == k};
+            const Factor<T> left = a.at(i0, k0);
+            for (Index t = 0; pack_a && t < tiles; ++t) {
+                const Index i = rows * t / tiles, height = rows * (t + 1) / tiles - i;
+                pack_rows(height, depth, left.at(i, 0), scratch.blocks + i * depth);
+            }
+            for (Index j0 = 0; j0 < n; j0 += cols) {
+                const Index width = std::min(cols, n - j0), vectors = ceil_div(width, L);
+                const Factor<T> right = b.at(k0, j0);
+                // Rows of B are read as they lie if few tiles read them
+                const bool pack_b = right.col_stride != 1 || width % L || tiles > 4;
+                if (pack_b) pack_columns(depth, width, right, scratch.panel, vectors * L);
+                const auto multiply = vectors == 2 ? multiply_panel<T, 2> : multiply_panel<T, 1>;
+                multiply(rows, depth, left, pack_a ? scratch.blocks : nullptr, pack_b ? scratch.panel : right.data,
+                         pack_b ? vectors * L : right.row_stride, c + i0 * c_stride + j0, c_stride, width - (vectors - 1) * L,
+                         e.at(i0, j0), part);
+            }
+            k0 += depth;
+        } while (k0 < k);
+    }
+}
+
+// Chunks are large enough to pay for a thread's coming, 0.1 ms, and for packing their part of B.
+template <class T>
+void parallel_gemm(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_stride, const Epilogue<T>& e) {
+    constexpr double work = 4e6;  // multiplications
+    if (threads() == 1 || 1.0 * m * n * k < 2 * work) return gemm(m, n, k, a, b, c, c_stride, e);
+    constexpr Index widest = 16 * Tile<T>::cols;
+    const Index across = ceil_div(n, widest), width = ceil_div(ceil_div(n, across), Tile<T>::cols) * Tile<T>::cols;
+    const Index wanted = static_cast<Index>(work / (1.0 * std::min(width, n) * k)) + 1;
+    const Index height = std::min(std::max(ceil_div(wanted, Tile<T>::rows), Index(4)) * Tile<T>::rows, m);
+    const Index down = ceil_div(m, height);
+    parallel_for(across * down, [&](Index chunk) {
+        const Index i = chunk / across * height, j = chunk % across * width;
+        gemm(std::min(height, m - i), std::min(width, n - j), k, a.at(i, 0), b.at(0, j), c + i * c_stride + j, c_stride,
+             e.at(i, j));
+    });
+}
+
+#define MMB_GEMM_OF(T)                                                                                        \
+    template void gemm<T>(Index, Index, Index, Factor<T>, Factor<T>, T*, Index, const Epilogue<T>&);           \
+    template void parallel_gemm<T>(Index, Index, Index, Factor<T>, Factor<T>, T*, Index, const Epilogue<T>&);
+MMB_GEMM_OF(float)
+MMB_GEMM_OF(double)
+
+}  // namespace mmb
