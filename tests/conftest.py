@@ -2,7 +2,10 @@
 
     pytest --device cuda        the suite on a GPU, by CuPy
     pytest --device stand-in    the same without one: tests/device/stand_in.py plays CuPy, strictly
-    pytest --kernels emulator   every test inside use_kernels("emulator"); fails if a twin never ran
+    pytest --kernels emulator   every test inside use_kernels("emulator"); likewise numba, cpu and
+                                reference. Shows how often each twin ran; fails if one never did
+
+MMB_KERNELS=numba pytest is the same as pytest --kernels numba.
 
 A test marked host_only does not run with --device: the marker says why. One marked device_only
 runs with --device only.
@@ -10,6 +13,7 @@ runs with --device only.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -19,6 +23,7 @@ import pytest
 from hypothesis import settings
 
 import tinygrad_mmb as tm
+from tinygrad_mmb.kernels import registry
 
 # The same examples each time, as a failure must repeat; no deadline, as machines are busy.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=30)
@@ -29,8 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tinygrad_mmb")
     group.addoption("--device", choices=("cpu", "cuda", "stand-in"), default="cpu",
                     help="where all Tensors of the tests live")  # fmt: skip
-    group.addoption("--kernels", default=None, metavar="BACKEND",
-                    help="the kernels that every test is pinned to")  # fmt: skip
+    pinned = registry.from_environment
+    group.addoption("--kernels", default=None if pinned == registry.AUTO else pinned,
+                    metavar="BACKEND", help="the kernels that every test is pinned to")  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,34 +65,48 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=f"host only: {marker.args[0]}"))
 
 
-IDLE = pytest.StashKey[set[str]]()  # keys whose twin has not run, so far as is known
+COUNTS = pytest.StashKey[Counter]()  # how often each twin ran in the workers
 
 
 class OfWorkers:
-    """Under pytest-xdist each worker tells which twins it has not run; idle are those of all."""
+    """Under pytest-xdist each worker tells how often it ran each twin; these are summed."""
 
     def pytest_testnodedown(self, node: Any) -> None:
-        if "idle" in getattr(node, "workeroutput", {}):
-            idle = set(node.workeroutput["idle"])
-            node.config.stash[IDLE] = node.config.stash.get(IDLE, idle) & idle
+        counts = getattr(node, "workeroutput", {}).get("counts")
+        if counts is not None:
+            node.config.stash.setdefault(COUNTS, Counter()).update(counts)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A session that claims a backend fails if one of its twins ran zero times."""
     config, backend = session.config, session.config.getoption("--kernels")
-    if backend is None or session.exitstatus != pytest.ExitCode.OK:
+    if backend is None:
         return
-    idle = set(tm.kernels.registry.never_ran(backend))
+    counts = Counter({t.key: t.calls for t in twins_of(backend)})
     if hasattr(config, "workeroutput"):
-        config.workeroutput["idle"] = sorted(idle)
+        config.workeroutput["counts"] = dict(counts)
         return
-    idle = config.stash.get(IDLE, idle)
-    if idle:
+    counts = config.stash.setdefault(COUNTS, counts)
+    if session.exitstatus == pytest.ExitCode.OK and 0 in counts.values():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        reporter = config.pluginmanager.get_plugin("terminalreporter")
-        reporter.write_line(
-            f"\n--kernels {backend}: never ran: {', '.join(sorted(idle))}", red=True
-        )
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """How often each twin of the claimed backend ran."""
+    counts = config.stash.get(COUNTS, None)
+    if counts is None:
+        return
+    terminalreporter.section(f"--kernels {config.getoption('--kernels')}: calls of each twin")
+    ran = [f"{key} {n}" for key, n in sorted(counts.items()) if n]
+    terminalreporter.write_line(", ".join(ran) or "no twin ran")
+    idle = sorted(key for key, n in counts.items() if not n)
+    if idle:
+        terminalreporter.write_line(f"never ran: {', '.join(idle)}", red=True)
+
+
+def twins_of(backend: str) -> list[registry.Kernel]:
+    """What the table holds for a backend; nothing for the reference."""
+    return [t for k in registry.keys() for t in registry.twins(k) if t.backend == backend]  # noqa: SIM118
 
 
 @pytest.fixture(autouse=True)
