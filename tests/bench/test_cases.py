@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,15 @@ from tinygrad_mmb.bench.measure import checked
 from tinygrad_mmb.bench.sizes import WORKLOADS
 from tinygrad_mmb.bench.work import BACKWARD, BOTH, FORWARD, UPDATE
 from tinygrad_mmb.kernels import registry
+from tinygrad_mmb.kernels.cuda import matmul
+from tinygrad_mmb.kernels.cuda.ladder import LADDERS
 
 KINDS = [FORWARD, BACKWARD, BOTH]
+
+
+def kinds_of_workload(op):
+    """All directions; an index has no gradient, and the transposition is no op of the engine."""
+    return [FORWARD] if op in ("Argmax", "Argmin", "Transpose") else KINDS
 
 
 def test_every_key_of_the_kernel_table_has_cases_everywhere():
@@ -22,6 +31,16 @@ def test_every_key_of_the_kernel_table_has_cases_everywhere():
         found = {case.kernel for case in cases(where, quick=True)}
         keys = {k for k in registry.keys() if k.partition(".")[0] in {*functions(), *optimizers()}}  # noqa: SIM118
         assert keys <= found
+
+
+def test_every_key_of_the_kernel_table_has_a_workload():
+    ops = {op_of(key) for key in registry.keys()} - optimizers().keys()  # noqa: SIM118
+    missing = sorted((ops | LADDERS.keys()) - WORKLOADS.keys())
+    assert not missing, f"state sizes for {missing} in WORKLOADS in tinygrad_mmb/bench/sizes.py"
+
+
+def op_of(key):
+    return key.partition(".")[0]
 
 
 def test_workloads_are_those_of_ops_that_exist():
@@ -35,7 +54,7 @@ def test_the_vocabularies_with_and_without_padding_are_both_measured():
 
 @pytest.mark.parametrize("op", sorted(WORKLOADS.keys() - {UPDATE}))
 def test_the_reference_computes_every_workload_in_float32_as_in_float64(op):
-    for case in cases_of(op, KINDS, "small", False):
+    for case in cases_of(op, kinds_of_workload(op), "small", False):
         if case.dtype != "float32":
             continue
         problem = prepare(Cpu(), case, 0)
@@ -139,11 +158,42 @@ def test_no_emulated_twin_is_among_those_that_are_timed_on_a_cpu():
         assert all(c.backend not in ("emulator", "cuda") for c in candidates(case, "cpu", []))
 
 
-@pytest.mark.parametrize("op", ["Softmax", "Sum"])
-def test_each_step_of_a_ladder_is_right_on_the_emulator(op):
-    (case,) = cases_of(op, [FORWARD], "even", True)
+def test_a_ladder_without_a_twin_has_cases_too():
+    for where in ("cpu", "gpu", "small", "even"):
+        (case, *_) = [c for c in cases(where, quick=True) if c.op == "Transpose"]
+        assert (case.kind, key_of(case)) == (FORWARD, "Transpose")
+
+
+@pytest.mark.parametrize("place", ["small", "even"])
+@pytest.mark.parametrize("op", sorted(LADDERS.keys() - {"MatMul"}))
+def test_each_step_of_a_ladder_is_right_on_the_emulator(op, place):
+    (case,) = cases_of(op, [FORWARD], place, True)
     problem = prepare(Cpu(), case, 0)
     steps = [c for c in emulated(case) if c.variant[:2].isdigit()]
-    assert [c.variant[:2] for c in steps] == ["01", "02", "03", "04"]
+    assert [c.variant for c in steps] == [step.label for step in LADDERS[op]]
     rows = [checked(Cpu(), problem, c) for c in steps]
-    assert all(row is not None and row.ok for row in rows), rows
+    taken = [row for row in rows if row is not None]
+    assert len(taken) >= len(rows) - (
+        place == "small"
+    )  # rows of 70 numbers are no packs of 16 bytes
+    assert all(row.ok for row in taken), taken
+
+
+def test_a_step_that_computes_something_else_is_found_out(monkeypatch):
+    right = LADDERS["Transpose"][0]
+    wrong = replace(right, prepare=lambda x: lambda: x.T + 1e-3)
+    monkeypatch.setitem(LADDERS, "Transpose", [wrong, right])
+    (case,) = cases_of("Transpose", [FORWARD], "small", True)
+    problem = prepare(Cpu(), case, 0)
+    rows = [checked(Cpu(), problem, c) for c in emulated(case)]
+    assert [row.ok for row in rows] == [False, True]
+
+
+def test_a_step_that_the_gpu_is_too_old_for_takes_no_part(monkeypatch):
+    monkeypatch.setattr(matmul, "capability", lambda x: (7, 5))
+    case = next(cases_of("MatMul", [FORWARD], "even", True))
+    problem = prepare(Cpu(), case, 0)
+    steps = {c.variant: c for c in emulated(case)}
+    steps["01_naive"].make(problem, problem.args)
+    with pytest.raises(Declined):  # copies that run ahead came with sm_80
+        steps["08_double_buffered_large"].make(problem, problem.args)

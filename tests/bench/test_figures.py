@@ -114,6 +114,37 @@ def test_the_ladder_without_a_gpu_is_what_the_emulator_counts():
     assert "not GPU timings" in shown
 
 
+def test_each_ladder_has_axes_of_its_own():
+    steps = [
+        measured("01_naive", 0.2, kernel="Transpose", shape="64x64", peer="copy"),
+        measured("03_padded", 0.9, kernel="Transpose", shape="64x64", peer="copy"),
+        measured("01_im2col", 0.3, kernel="Conv2d", shape="2x4x8x8x32"),
+        measured("02_implicit_gemm", 0.7, kernel="Conv2d", shape="128x256x14x14x256"),
+    ]
+    figure = figures.ladder(content("gpu", steps))
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["Ladder of Transpose, 64x64", "Ladder of Conv2d, 128x256x14x14x256"]
+    assert [len(axes.patches) for axes in figure.axes] == [
+        2,
+        1,
+    ]  # the smaller convolution is left out
+    assert figure.axes[0].get_xlabel() == "speed, in % of copy"
+
+    entries = [
+        {"op": "Conv2d", "variant": "01_im2col", "space": "global", "times_ideal": 1.5},
+        {"op": "Transpose", "variant": "02_tile", "space": "shared", "times_ideal": 32.0},
+        {"op": "Transpose", "variant": "01_naive", "space": "global", "times_ideal": 8.0},
+    ]
+    figure = figures.ladder(content(profile=entries))
+    widths = {axes.get_title(): [bar.get_width() for bar in axes.patches] for axes in figure.axes}
+    assert widths == {
+        "Conv2d, shared memory": [0.0],
+        "Conv2d, global memory": [1.5],
+        "Transpose, shared memory": [0.0, 32.0],
+        "Transpose, global memory": [8.0, 0.0],
+    }
+
+
 @pytest.mark.parametrize("ending", figures.ENDINGS)
 def test_pictures_are_written_in_each_format_the_same_twice(ending, tmp_path):
     for name in ("a", "b"):

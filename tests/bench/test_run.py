@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 
 from tests.bench.machines import Scripted, Timed, cupy_like
+from tests.bench.test_cases import kinds_of_workload
 from tinygrad_mmb.backend.extension import PACKAGE
 from tinygrad_mmb.bench import (
     candidates,
     comparison,
+    draws,
     goals,
     once,
     peers,
@@ -28,6 +30,7 @@ from tinygrad_mmb.bench import (
     results,
     run,
     sizes,
+    transpose,
 )
 from tinygrad_mmb.bench.calls import optimizers
 from tinygrad_mmb.bench.cases import Case, cases, cases_of, prepare
@@ -36,7 +39,7 @@ from tinygrad_mmb.bench.gpu import Gpu
 from tinygrad_mmb.bench.machine import Cpu
 from tinygrad_mmb.bench.measure import Candidate, checked
 from tinygrad_mmb.bench.options import BenchError, Options, chosen
-from tinygrad_mmb.bench.work import BACKWARD, BOTH, FORWARD, UPDATE
+from tinygrad_mmb.bench.work import BACKWARD, FORWARD, UPDATE
 from tinygrad_mmb.cli import main
 from tinygrad_mmb.kernels.launch import compile
 
@@ -56,7 +59,8 @@ def small(monkeypatch):
     def no_compiler():
         raise RuntimeError("there is no C++ compiler here")
 
-    row = sizes.Workload(sizes.rows, ((16, 16),), ((16, 16), (8, 40)), ((3, 7),), ((4, 32),))
+    on_cpu = ((16, 16), (8, 40))
+    row = sizes.Workload(draws.array_and(1), ((16, 16),), on_cpu, ((3, 7),), ((4, 32),))
     monkeypatch.setitem(sizes.WORKLOADS, "Softmax", (row,))
     monkeypatch.setattr(peers, "peers", lambda kind, compiled: ([], {"torch": "left out here"}))
     monkeypatch.setattr(registers, "nvcc", lambda: None)
@@ -449,13 +453,34 @@ def test_the_reduced_form_on_this_machine_checks_and_profiles_the_kernels(mmb, e
 def test_pytorch_is_a_peer_that_computes_what_the_reference_computes():
     pytest.importorskip("torch")
     torch, *_ = peers.peers("cpu", compiled=False)[0]
-    small = [c for op in sizes.WORKLOADS.keys() - {UPDATE}
-             for c in cases_of(op, [FORWARD, BACKWARD, BOTH], "small", False)]  # fmt: skip
+    small = [c for op in sizes.WORKLOADS.keys() - {UPDATE, *NOT_IN_TORCH}
+             for c in cases_of(op, kinds_of_workload(op), "small", False)]  # fmt: skip
     steps = [c for op in optimizers() for c in cases_of(op, [UPDATE], "small", False)]
-    rows = [
-        checked(Cpu(), prepare(Cpu(), case, 0), candidates.of_peer(torch))
-        for case in (*small, *steps)
-        if case.dtype != "tf32"  # a CPU has none
-    ]
-    assert None not in rows
+    asked = [c for c in (*small, *steps) if c.dtype != "tf32"]  # a CPU has none
+    rows = [checked(Cpu(), prepare(Cpu(), case, 0), candidates.of_peer(torch)) for case in asked]
+    nobody = [c.name for c, row in zip(asked, rows, strict=True) if row is None]
+    assert nobody == []
     assert [row for row in rows if not row.ok] == []
+
+
+NOT_IN_TORCH = {  # why
+    "Dropout": "draws other numbers",
+    "Fold": "takes columns in another order, which would cost it a copy that is not its own",
+    "WindowSpread": "has it as the way back of average pooling only",
+}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("op", NOT_IN_TORCH)
+def test_what_pytorch_does_otherwise_has_no_pytorch_column(op):
+    pytest.importorskip("torch")
+    torch, *_ = peers.peers("cpu", compiled=False)[0]
+    (case,) = cases_of(op, [FORWARD], "small", False)
+    assert checked(Cpu(), prepare(Cpu(), case, 0), candidates.of_peer(torch)) is None
+
+
+def test_a_copy_is_a_peer_of_the_transposition_and_of_nothing_else():
+    for op in ("Transpose", "Neg"):
+        (case,) = cases_of(op, [FORWARD], "small", False)
+        row = checked(Cpu(), prepare(Cpu(), case, 0), candidates.of_peer(transpose.Copy()))
+        assert (row is not None and row.ok) == (op == "Transpose")

@@ -15,6 +15,7 @@ from tinygrad_mmb.autograd.function import Function, all_functions
 from tinygrad_mmb.autograd.grad_mode import enable_grad, no_grad
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import is_array
+from tinygrad_mmb.bench.transpose import Transpose
 from tinygrad_mmb.bench.work import BACKWARD, BOTH, FORWARD
 from tinygrad_mmb.kernels import registry
 from tinygrad_mmb.kernels.registry import Kernel, WithExtras, use_kernels
@@ -28,9 +29,10 @@ class Declined(Exception):  # noqa: N818 - no error, an answer
     """The twin does not take these arguments."""
 
 
-def functions() -> dict[str, type[Function]]:
-    """The ops of the package by name."""
-    return {op.__name__: op for op in all_functions() if op.__module__.startswith(PACKAGE)}
+def functions() -> dict[str, Any]:
+    """The ops of the package by name, and the one that only the benchmark has."""
+    ops = {op.__name__: op for op in all_functions() if op.__module__.startswith(PACKAGE)}
+    return {**ops, Transpose.__name__: Transpose}
 
 
 def optimizers() -> dict[str, type[Optimizer]]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_mmb.bench.bfloat16 import numbers_of
-from tinygrad_mmb.bench.calls import Declined, as_list
-from tinygrad_mmb.bench.cases import Case, Problem, number_of, variants_of
+from tinygrad_mmb.bench.calls import Declined
+from tinygrad_mmb.bench.cases import Case, Problem
+from tinygrad_mmb.bench.draws import Arguments
 from tinygrad_mmb.bench.measure import Candidate, Made
 from tinygrad_mmb.bench.peers import Peer
-from tinygrad_mmb.bench.sizes import Arguments
 from tinygrad_mmb.bench.work import BOTH, FORWARD, UPDATE
 from tinygrad_mmb.kernels import registry
-from tinygrad_mmb.kernels.cuda import row_ladders
+from tinygrad_mmb.kernels.cuda.ladder import LADDERS, Step
 
 VENDOR = {"MatMul": "cuBLAS (CuPy)", "Linear": "cuBLAS (CuPy)"}  # whose kernels CuPy calls
 EMULATOR, CUDA = "emulator", "cuda"
@@ -83,57 +82,20 @@ def ladder(case: Case, backend: str) -> list[Candidate]:
     """The numbered steps of an op's ladder that compute in the dtype of the case."""
     if case.kind != FORWARD:
         return []
-    rows = [row_step(s, run, backend) for s, run in row_steps(case)]
-    return rows + [
-        step(variant, backend)
-        for variant in variants_of(case.op).values()
-        if number_of(variant) == case.dtype
-    ]
+    steps = LADDERS.get(case.op, ())
+    return [of_step(step, backend) for step in steps if step.dtype == case.dtype]
 
 
-RowStep = tuple[row_ladders.Step, Callable[[str, Any], Any]]
-
-
-def row_steps(case: Case) -> list[RowStep]:
-    """The ladders of softmax and of the sum of everything, which are for float32."""
-    known = {
-        "Softmax": (row_ladders.SOFTMAX, row_ladders.softmax_step),
-        "Sum": (row_ladders.SUM, row_ladders.sum_step),
-    }
-    if case.op not in known or case.dtype != "float32":
-        return []
-    steps, run = known[case.op]
-    return [(s, run) for s in steps.values()]
-
-
-def row_step(s: row_ladders.Step, run: Callable[[str, Any], Any], backend: str) -> Candidate:
-    """One step: 02_online. It takes a matrix by rows, or the sum of everything."""
+def of_step(step: Step, backend: str) -> Candidate:
+    """One step: 07_warp_tiles. It takes no part where it cannot take the arguments, or the GPU."""
 
     def make(problem: Problem, args: Arguments) -> Made:
-        x, dims = args[:2]
-        if (x.ndim != 2 or dims != 1) if problem.case.op == "Softmax" else dims is not None:
-            raise Declined
         try:
-            s.check(s.name, x)
-        except ValueError:  # rows that this step cannot take yet
+            return step.prepare(*args), numbers
+        except (ValueError, RuntimeError):
             raise Declined from None
-        return lambda: run(s.name, x), as_list
 
-    label = f"{PurePosixPath(s.file).stem[:2]}_{s.name}"
-    return Candidate(label, backend, make, timed=backend != EMULATOR)
-
-
-def step(variant: Any, backend: str) -> Candidate:
-    """One step: 07_warp_tiles."""
-
-    def make(problem: Problem, args: Arguments) -> Made:
-        a, b = args
-        if variant.b_transposed:
-            b = b.T.copy().T
-        return lambda: variant.run(a, b), numbers
-
-    label = f"{PurePosixPath(variant.file).stem[:2]}_{variant.name}"
-    return Candidate(label, backend, make, timed=backend != EMULATOR)
+    return Candidate(step.label, backend, make, timed=backend != EMULATOR)
 
 
 def numbers(result: Any) -> list[Any]:

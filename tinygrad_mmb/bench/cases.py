@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +19,9 @@ from tinygrad_mmb.bench.calls import (
     optimizers,
     update_call,
 )
+from tinygrad_mmb.bench.draws import Arguments
 from tinygrad_mmb.bench.machine import Machine
-from tinygrad_mmb.bench.sizes import Arguments, sizes_of
+from tinygrad_mmb.bench.sizes import sizes_of
 from tinygrad_mmb.bench.work import (
     BACKWARD,
     BOTH,
@@ -33,6 +33,7 @@ from tinygrad_mmb.bench.work import (
     shape_text,
 )
 from tinygrad_mmb.kernels import registry
+from tinygrad_mmb.kernels.cuda.ladder import LADDERS
 
 SAMPLES = {"cpu": 1024, "gpu": 4096, "small": 5, "even": 32}  # the n of an op's own samples
 LEAST_FOR_TENSOR_CORES = 4096  # the sizes at which products of narrow numbers are measured
@@ -164,22 +165,8 @@ def kinds_of(op: str) -> list[str]:
     return kinds
 
 
-def variants_of(op: str) -> dict[str, Any]:
-    """The numbered steps of an op's ladder: VARIANTS of the file that its CUDA twin comes from."""
-    for twin in registry.twins(op):
-        found: dict[str, Any] = getattr(sys.modules[twin.run.__module__], "VARIANTS", {})
-        if found:
-            return found
-    return {}
-
-
-def number_of(variant: Any) -> str:
-    """The dtype that a step of a ladder multiplies in."""
-    return "tf32" if variant.name.startswith("tf32") else str(variant.dtype)
-
-
 def cases(where: str, quick: bool) -> Iterator[Case]:
-    """Every case that the kernel table asks for; `where` is one of sizes.PLACES."""
+    """Every case that the kernel table and the ladders ask for; `where` is one of sizes.PLACES."""
     known, algorithms = functions(), optimizers()
     seen: set[str] = set()
     for key in registry.keys():  # noqa: SIM118 - a function
@@ -191,12 +178,14 @@ def cases(where: str, quick: bool) -> Iterator[Case]:
             yield from cases_of(op, [UPDATE], where, quick)
         elif op in known:
             yield from cases_of(op, kinds_of(op), where, quick)
+    for op in LADDERS.keys() - seen:  # steps without a twin
+        yield from cases_of(op, [FORWARD], where, quick)
 
 
 def cases_of(op: str, kinds: list[str], where: str, quick: bool) -> Iterator[Case]:
     """The cases of one op, or of one optimizer."""
     workloads = list(sizes_of(UPDATE if kinds == [UPDATE] else op, where, quick))
-    narrow = sorted({number_of(v) for v in variants_of(op).values()} - {"float32", "float64"})
+    narrow = sorted({step.dtype for step in LADDERS.get(op, ())} - {"float32", "float64"})
     for workload, size in workloads:
         label = "x".join(map(str, size)) + (f" {workload.layout}" if workload.layout else "")
 

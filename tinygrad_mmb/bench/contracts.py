@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinygrad_mmb.bench.draws import Arguments
 from tinygrad_mmb.bench.options import BenchError
-from tinygrad_mmb.bench.sizes import Arguments
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,16 @@ CONTRACTS: dict[str, Contract] = {
         lambda args: (args[0].shape[0], args[1].shape[1]),
         "(N + 15) // 16, (M + 15) // 16",
         "16, 16",
+    ),
+    "transpose": Contract(
+        "Transpose",
+        ROWS,
+        "y (cols, rows) = xᵀ, of x (rows, cols), row by row",
+        matrix_sizes,
+        1,
+        lambda args: (args[0].shape[1], args[0].shape[0]),
+        "(cols + 31) // 32, (rows + 31) // 32",
+        "32, 8",
     ),
     **{
         name: Contract(

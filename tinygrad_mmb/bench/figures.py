@@ -6,6 +6,8 @@ its number. A run without a GPU is stamped, as none of its times is a GPU's.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,57 +170,77 @@ def ratios(content: dict[str, Any]) -> Figure:
 
 
 def ladder(content: dict[str, Any]) -> Figure | None:
-    """Step by step of a ladder: the share of the peer's speed, or what the profile counts.
+    """Step by step of each ladder: the share of the peer's speed, or what the profile counts.
 
     None where the run has no ladder.
     """
-    steps = [r for r in content["rows"] if r.variant[:2].isdigit()]
-    measured = [r for r in steps if r.ratio is not None and r.kernel == "MatMul"]
-    if content["kind"] == "gpu" and measured:
-        return ladder_of_times(content, measured)
-    counted = [e for e in content.get("profile", []) if step_of(e) and e["op"] == "MatMul"]
-    return ladder_of_profile(content, counted) if counted else None
+    measured = [r for r in content["rows"] if is_step(r.variant) and r.ratio is not None]
+    if content["kind"] == "gpu":
+        return ladders_of_times(content, measured) if measured else None
+    counted = [e for e in content.get("profile", []) if is_step(str(e["variant"]))]
+    return ladders_of_profile(content, counted) if counted else None
 
 
-def ladder_of_times(content: dict[str, Any], rows: Sequence[Row]) -> Figure:
-    """Bars of the share of the peer's speed at the largest size."""
-    largest = max(rows, key=lambda r: tuple(int(n) for n in r.shape.split("x"))).shape
-    rows = sorted((r for r in rows if r.shape == largest), key=lambda r: r.variant)
-    figure = new_figure(8.0, 1.6 + 0.42 * len(rows))
-    axes = figure.subplots()
-    shares = [100.0 * (r.ratio or 0.0) for r in rows]
-    bars(axes, [r.variant for r in rows], shares, [f"{s:.1f} %" for s in shares])
-    axes.axvline(100.0, color="0.25", linestyle="--", linewidth=1.2)
-    axes.set_xlabel(f"speed, in % of {rows[0].peer}")
-    axes.set_title(f"Ladder of {rows[0].kernel}, {largest} {rows[0].dtype}")
+def is_step(variant: str) -> bool:
+    """Whether a variant is a step of a ladder: 03_shared_memory."""
+    return variant[:2].isdigit()
+
+
+def panels(steps: dict[str, list[str]], columns: int) -> tuple[Figure, Any]:
+    """A row of axes for each ladder, as high as it has steps."""
+    heights = [1.6 + len(names) for names in steps.values()]
+    figure = new_figure(5.0 * columns + 1.0, 0.8 + 0.37 * sum(heights))
+    options = {"height_ratios": heights}
+    return figure, figure.subplots(len(steps), columns, squeeze=False, gridspec_kw=options)
+
+
+def ladders_of_times(content: dict[str, Any], rows: Sequence[Row]) -> Figure:
+    """Bars of the share of the peer's speed, each ladder at its largest size."""
+    ladders: dict[str, list[Row]] = {}
+    for row in rows:
+        ladders.setdefault(row.kernel, []).append(row)
+    for kernel, found in ladders.items():
+        largest = max(found, key=lambda r: volume(r.shape)).shape
+        ladders[kernel] = sorted((r for r in found if r.shape == largest), key=lambda r: r.variant)
+    figure, grid = panels({k: [r.variant for r in found] for k, found in ladders.items()}, 1)
+    for (axes,), (kernel, found) in zip(grid, ladders.items(), strict=True):
+        shares = [100.0 * (r.ratio or 0.0) for r in found]
+        bars(axes, [r.variant for r in found], shares, [f"{s:.1f} %" for s in shares])
+        axes.axvline(100.0, color="0.25", linestyle="--", linewidth=1.2)
+        axes.set_xlim(0, 1.15 * max(100.0, *shares))
+        axes.set_xlabel(f"speed, in % of {', '.join(sorted({r.peer or '' for r in found}))}")
+        axes.set_title(f"Ladder of {kernel}, {found[0].shape}")
     stamp(figure, content)
     return figure
 
 
-def step_of(entry: dict[str, Any]) -> str | None:
-    """The step's name of a profile entry: 03_shared_memory."""
-    name = str(entry["variant"])
-    return name if name[:2].isdigit() else None
+def volume(shape: str) -> int:
+    """How large a shape is that a row names: 64x128."""
+    return math.prod(int(n) for n in re.findall(r"\d+", shape))
 
 
-def ladder_of_profile(content: dict[str, Any], entries: Sequence[dict[str, Any]]) -> Figure:
+def ladders_of_profile(content: dict[str, Any], entries: Sequence[dict[str, Any]]) -> Figure:
     """Two rows of bars: requests of a warp as multiples of what they need, shared and global."""
-    names = sorted({step_of(e) or "" for e in entries})
-    figure = new_figure(10.0, 2.0 + 0.4 * len(names))
-    for axes, space in zip(figure.subplots(1, 2, sharey=True), ("shared", "global"), strict=True):
-        worst = [
-            max(
-                (e["times_ideal"] for e in entries if step_of(e) == n and e["space"] == space),
-                default=0.0,
-            )
-            for n in names
-        ]
-        bars(axes, names, worst, [f"{w:.1f}" if w else "none" for w in worst])
-        axes.axvline(1.0, color="0.25", linestyle="--", linewidth=1.2)
-        what = "bank conflicts" if space == "shared" else "sectors"
+    ladders: dict[str, list[str]] = {}
+    for e in entries:
+        ladders.setdefault(str(e["op"]), []).append(str(e["variant"]))
+    ladders = {op: sorted(set(names)) for op, names in ladders.items()}
+    figure, grid = panels(ladders, 2)
+    for pair, (op, names) in zip(grid, ladders.items(), strict=True):
+        for axes, space in zip(pair, ("shared", "global"), strict=True):
+            here = [e for e in entries if (e["op"], e["space"]) == (op, space)]
+            worst = [
+                max((e["times_ideal"] for e in here if e["variant"] == name), default=0.0)
+                for name in names
+            ]
+            bars(axes, names, worst, [f"{w:.3g}" if w else "none" for w in worst])
+            axes.axvline(1.0, color="0.25", linestyle="--", linewidth=1.2)
+            axes.set_title(f"{op}, {space} memory", fontsize=10)
+            if space == "global":
+                axes.set_yticklabels([])
+    for axes, what in zip(grid[-1], ("bank conflicts", "sectors"), strict=True):
         axes.set_xlabel(f"worst line: {what}, x the fewest possible")
-        axes.set_title(f"{space} memory", fontsize=10)
-    figure.suptitle("Ladder of matmul, counted by the emulator", fontsize=11)
+    figure.suptitle("Ladders, counted by the emulator", fontsize=11)
     stamp(figure, content)
     return figure
 

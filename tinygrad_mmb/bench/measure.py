@@ -20,10 +20,10 @@ from tinygrad_mmb.bench import accuracy, statistics
 from tinygrad_mmb.bench.calls import Call, Declined
 from tinygrad_mmb.bench.cases import Case, Problem, arrays_in
 from tinygrad_mmb.bench.deadline import Deadline
+from tinygrad_mmb.bench.draws import Arguments
 from tinygrad_mmb.bench.machine import HOST_CLOCK, Ceilings, Machine, host_time
 from tinygrad_mmb.bench.peers import NoPeer
 from tinygrad_mmb.bench.results import Row
-from tinygrad_mmb.bench.sizes import Arguments
 
 Made = tuple[Call, Callable[[Any], list[Any]]]
 LEAST_ROUNDS = 6  # fewer give no interval
@@ -236,7 +236,7 @@ def fill_in(problem: Problem, contenders: list[Contender], ceilings: Ceilings | 
         row, seconds = c.row, statistics.median(c.seconds)
         row.ms, row.iqr = 1e3 * seconds, 1e3 * statistics.interquartile_range(c.seconds)
         row.rounds = len(c.seconds)
-        row.tflops = 1e-12 * done.operations / seconds
+        row.tflops = 1e-12 * done.operations / seconds if done.operations else None
         row.gbs = 1e-9 * done.bytes / seconds
         if ceilings is not None:
             least = ceilings.seconds(done.bytes, done.operations, row.dtype)

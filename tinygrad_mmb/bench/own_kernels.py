@@ -21,10 +21,10 @@ from tinygrad_mmb.bench.contracts import (
     sizes_named,
     the_only_kernel,
 )
+from tinygrad_mmb.bench.draws import Arguments
 from tinygrad_mmb.bench.machine import Machine
 from tinygrad_mmb.bench.measure import Candidate, Made
 from tinygrad_mmb.bench.options import BenchError, Options
-from tinygrad_mmb.bench.sizes import Arguments
 from tinygrad_mmb.kernels.launch import int32
 
 YOURS = "yours"

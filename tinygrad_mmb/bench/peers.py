@@ -36,7 +36,7 @@ def peers(kind: str, compiled: bool) -> tuple[list[Peer], dict[str, str]]:
 
     `compiled`: torch.compile too, which takes seconds for each op.
     """
-    from tinygrad_mmb.bench import jax_peer, torch_peer
+    from tinygrad_mmb.bench import jax_peer, torch_peer, transpose
 
     found: list[Peer] = []
     missing: dict[str, str] = {}
@@ -54,4 +54,4 @@ def peers(kind: str, compiled: bool) -> tuple[list[Peer], dict[str, str]]:
         missing["jax"] = problem
     else:
         found.append(jax_peer.Jax())
-    return found, missing
+    return [*found, transpose.Copy()], missing

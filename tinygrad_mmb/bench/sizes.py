@@ -1,28 +1,23 @@
-"""At which sizes a kernel is measured: those the goals speak of, else the op's own samples.
+"""At which sizes a kernel is measured: those the goals speak of, and sizes that are in use.
 
-An op without a workload is measured on `samples(rng, n)`. All numbers are random normal: zeros
-would let a GPU's clock rise.
+Every key of the kernel table has a workload here, which a test sees to. An op without a twin, for
+`--add`, has none and is measured on its own `samples(rng, n)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from tinygrad_mmb.ops.windows import Geometry
-
-Size = tuple[int, ...]
-Arguments = tuple[Any, ...]
-PLAIN3 = Geometry((3, 3), (1, 1), (1, 1), (1, 1), (1, 1))
-HALVES = Geometry((2, 2), (2, 2), (1, 1), (0, 0), (0, 0))
+from tinygrad_mmb.bench import draws
+from tinygrad_mmb.bench.draws import HALVES, PLAIN3, Draw, Size, array_and
 
 
 @dataclass(frozen=True)
 class Workload:
     """How to draw an op's arguments, and at which sizes on each of the PLACES."""
 
-    build: Callable[[Any, Size], Arguments]
+    build: Draw
     gpu: tuple[Size, ...]  #   the first is that of --quick
     cpu: tuple[Size, ...]
     small: tuple[Size, ...]  # for the emulator's check: with edges
@@ -32,79 +27,6 @@ class Workload:
 
 PLACES = ("gpu", "cpu", "small", "even")
 
-
-def rows(rng: Any, size: Size) -> Arguments:
-    return rng.standard_normal(size), 1
-
-
-def logits(rng: Any, size: Size) -> Arguments:
-    n, classes = size
-    return rng.standard_normal(size), rng.integers(0, classes, n), None
-
-
-def product(rng: Any, size: Size) -> Arguments:
-    m, n, k = size
-    return rng.standard_normal((m, k)), rng.standard_normal((k, n))
-
-
-def affine(rng: Any, size: Size) -> Arguments:
-    n, d_in, d_out = size
-    normal = rng.standard_normal
-    return normal((n, d_in)), normal((d_out, d_in)), normal((d_out,))
-
-
-def normalised_rows(rng: Any, size: Size) -> Arguments:
-    normal = rng.standard_normal
-    return normal(size), normal(size[1:]), normal(size[1:]), 1, 1e-5
-
-
-def images(rng: Any, size: Size) -> Arguments:
-    normal = rng.standard_normal
-    return normal(size), normal(size[1:2]), normal(size[1:2]), 1e-5
-
-
-def images_last(rng: Any, size: Size) -> Arguments:
-    """(N, C, H, W) whose channels lie innermost in memory: what libraries call NHWC."""
-    n, c, h, w = size
-    x, weight, bias, eps = images(rng, (n, h, w, c))[:1] + images(rng, size)[1:]
-    return x.transpose(0, 3, 1, 2), weight, bias, eps
-
-
-def convolution(rng: Any, size: Size) -> Arguments:
-    n, c, h, w, o = size
-    normal = rng.standard_normal
-    return normal((n, c, h, w)), normal((o, c, 3, 3)), normal((o,)), PLAIN3, 1
-
-
-def pooled(rng: Any, size: Size) -> Arguments:
-    return rng.standard_normal(size), HALVES
-
-
-def lookup(rng: Any, size: Size) -> Arguments:
-    n, table, width = size
-    return rng.standard_normal((table, width)), rng.integers(0, table, n), None
-
-
-def one_array(rng: Any, size: Size) -> Arguments:
-    return (rng.standard_normal(size),)
-
-
-def everything(rng: Any, size: Size) -> Arguments:
-    """The sum of all numbers."""
-    return rng.standard_normal(size), None, False
-
-
-def two_arrays(rng: Any, size: Size) -> Arguments:
-    return rng.standard_normal(size), rng.standard_normal(size)
-
-
-def parameters(rng: Any, size: Size) -> Arguments:
-    """(tensors, numbers in each): parameters and their gradients."""
-    count, each = size
-    draw = [rng.standard_normal((each,)) for _ in range(2 * count)]
-    return draw[:count], draw[count:]
-
-
 SQUARES = tuple((n, n, n) for n in (4096, 1024, 2048, 8192))
 SKINNY = ((64, 4096, 4096), (4096, 64, 4096), (1000, 1000, 1000))
 VOCABULARIES = ((8192, 32768), (8192, 1024), (4096, 50257), (4096, 50304), (2048, 131072))
@@ -112,33 +34,70 @@ PLANES = ((64, 64, 56, 56), (128, 256, 14, 14))
 ROWS = ((8192, 4096), (1024, 1024), (4096, 32768))
 FLAT, FLAT_ON_CPU = ((64_000_000,), (1_000_000,)), ((1_000_000,), (10_000,))
 
-ROW = Workload(rows, ROWS, ((512, 1024), (64, 50304)), ((3, 70),), ((4, 256),))
-ONE = Workload(one_array, FLAT, FLAT_ON_CPU, ((777,),), ((1024,),))
-TWO = Workload(two_arrays, FLAT, FLAT_ON_CPU, ((777,),), ((1024,),))
+
+def matrix(draw: Draw) -> Workload:
+    """An op that works along the rows of a matrix."""
+    return Workload(draw, ROWS, ((512, 1024), (64, 50304)), ((3, 70),), ((4, 256),))
+
+
+def numbers(draw: Draw) -> Workload:
+    """An op on all numbers of an array, wherever they stand."""
+    return Workload(draw, FLAT, FLAT_ON_CPU, ((777,),), ((1024,),))
+
+
+def pooled(draw: Draw) -> Workload:
+    """An op on windows of 2 x 2 that do not overlap."""
+    on_gpu, on_cpu = ((64, 64, 112, 112),), ((32, 16, 28, 28),)
+    return Workload(draw, on_gpu, on_cpu, ((2, 3, 7, 6),), ((2, 4, 16, 16),))
+
+
+def windowed(draw: Draw) -> Workload:
+    """An op on windows of 3 x 3 around each pixel."""
+    return Workload(draw, PLANES, ((32, 8, 14, 14),), ((2, 3, 5, 6),), ((2, 4, 8, 8),))
+
+
+def table(draw: Draw) -> Workload:
+    """An op on (indices, rows of a table, their length)."""
+    return Workload(
+        draw, ((65536, 50304, 768),), ((4096, 5000, 64),), ((9, 5, 33),), ((32, 50, 64),)
+    )
+
+
+def affine(draw: Draw) -> Workload:
+    """x Wᵀ + b, for (N, in, out)."""
+    on_gpu, on_cpu = ((8192, 4096, 4096), (256, 1024, 1024)), ((256, 784, 256), (64, 256, 10))
+    return Workload(draw, on_gpu, on_cpu, ((5, 19, 33),), ((128, 64, 128),))
+
+
+CONVOLUTION = Workload(
+    draws.convolution,
+    ((64, 64, 56, 56, 64), (128, 256, 14, 14, 256)),
+    ((32, 8, 14, 14, 16),),
+    ((2, 3, 5, 6, 4),),
+    ((2, 4, 8, 8, 32),),
+)
+ALONG, ALL = array_and(1, False), array_and(None, False)
+ROW, ONE, TWO = matrix(array_and(1)), numbers(array_and()), numbers(draws.two_arrays)
+UNARY = ("Neg", "Exp", "Expm1", "Tanh", "Sigmoid", "Erf", "Relu", "Silu", "Abs", "Sin", "Cos",
+         "MaxOfAll", "MinOfAll")  # fmt: skip
 WORKLOADS: dict[str, tuple[Workload, ...]] = {
     "MatMul": (
         Workload(
-            product,
+            draws.product,
             (*SQUARES, *SKINNY),
             ((512, 512, 512), (256, 256, 256), (1000, 100, 10)),
             ((33, 17, 40),),
             ((128, 128, 64),),
         ),
     ),
-    "Linear": (
-        Workload(
-            affine,
-            ((8192, 4096, 4096), (256, 1024, 1024)),
-            ((256, 784, 256), (64, 256, 10)),
-            ((5, 19, 33),),
-            ((128, 64, 128),),
-        ),
-    ),
+    "Linear": (affine(draws.affine),),
+    "LinearRelu": (affine(draws.affine),),
+    "LinearGelu": (affine(draws.affine_gelu),),
     "Softmax": (ROW,),
     "LogSoftmax": (ROW,),
     "CrossEntropy": (
         Workload(
-            logits,
+            draws.logits,
             VOCABULARIES,
             ((512, 1024), (64, 50257), (64, 50304), (1024, 10)),
             ((5, 70),),
@@ -147,7 +106,7 @@ WORKLOADS: dict[str, tuple[Workload, ...]] = {
     ),
     "LayerNorm": (
         Workload(
-            normalised_rows,
+            draws.normalised_rows,
             ((16384, 4096), (8192, 768)),
             ((1024, 768), (4096, 64)),
             ((5, 70),),
@@ -155,48 +114,59 @@ WORKLOADS: dict[str, tuple[Workload, ...]] = {
         ),
     ),
     "BatchNorm": (
-        Workload(images, PLANES, ((32, 16, 28, 28),), ((3, 5, 4, 3),), ((4, 4, 8, 8),), "NCHW"),
         Workload(
-            images_last, PLANES, ((32, 16, 28, 28),), ((3, 5, 4, 3),), ((4, 32, 4, 4),), "NHWC"
+            draws.images, PLANES, ((32, 16, 28, 28),), ((3, 5, 4, 3),), ((4, 4, 8, 8),), "NCHW"
         ),
-        Workload(images, ((8192, 1024),), ((512, 256),), ((7, 5),), ((32, 32),)),
-    ),
-    "Conv2d": (
         Workload(
-            convolution,
-            ((64, 64, 56, 56, 64), (128, 256, 14, 14, 256)),
-            ((32, 8, 14, 14, 16),),
-            ((2, 3, 5, 6, 4),),
-            ((2, 4, 8, 8, 32),),
+            draws.images_last,
+            PLANES,
+            ((32, 16, 28, 28),),
+            ((3, 5, 4, 3),),
+            ((4, 32, 4, 4),),
+            "NHWC",
         ),
+        Workload(draws.images, ((8192, 1024),), ((512, 256),), ((7, 5),), ((32, 32),)),
     ),
-    "MaxPool2d": (
+    "Conv2d": (CONVOLUTION,),
+    "Conv2dRelu": (CONVOLUTION,),
+    "Windows": (windowed(array_and(PLAIN3)),),
+    "Fold": (windowed(draws.columns),),
+    "MaxPool2d": (pooled(array_and(HALVES)),),
+    "WindowSum": (pooled(array_and(HALVES)),),
+    "WindowSpread": (pooled(draws.spread),),
+    "Transpose": (
         Workload(
-            pooled, ((64, 64, 112, 112),), ((32, 16, 28, 28),), ((2, 3, 7, 6),), ((2, 4, 16, 16),)
-        ),
-    ),
-    "Sum": (Workload(everything, FLAT, FLAT_ON_CPU, ((777,),), ((1024,),)),),
-    "WindowSum": (
-        Workload(
-            pooled, ((64, 64, 112, 112),), ((32, 16, 28, 28),), ((2, 3, 7, 6),), ((2, 4, 16, 16),)
-        ),
-    ),
-    "Rows": (
-        Workload(
-            lookup, ((65536, 50304, 768),), ((4096, 5000, 64),), ((9, 5, 33),), ((32, 50, 64),)
+            array_and(),
+            ((8192, 8192), (4096, 1000)),
+            ((1024, 1024), (1000, 100)),
+            ((33, 70),),
+            ((64, 64),),
         ),
     ),
+    "Sum": (numbers(ALL),),
+    "Mean": (numbers(ALL),),
+    "SumTo": (matrix(draws.to_one_row),),
+    "LogSumExp": (matrix(array_and((1,), False)),),
+    **dict.fromkeys(("Amax", "Amin"), (numbers(ALL),)),
+    **dict.fromkeys(("MaxAlong", "MinAlong", "Argmax", "Argmin"), (matrix(ALONG),)),
+    "Rows": (table(draws.lookup),),
+    "AddRows": (table(draws.added_rows),),
+    "Dropout": (numbers(array_and(0.1, 2026)),),
+    "Gelu": (numbers(array_and("none")),),
     "update": (
         Workload(
-            parameters,
+            draws.parameters,
             ((1, 50_000_000), (300, 10_000)),
             ((1, 1_000_000), (200, 1_000)),
             ((3, 37),),
             ((2, 1024),),
         ),
     ),
-    **dict.fromkeys(("Relu", "Exp", "Tanh", "Sigmoid", "Neg", "Log", "Sqrt"), (ONE,)),
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), (TWO,)),
+    **dict.fromkeys(UNARY, (ONE,)),
+    **dict.fromkeys(
+        ("Log", "Log2", "Log1p", "Sqrt", "Rsqrt", "Reciprocal"), (numbers(draws.positive),)
+    ),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Maximum", "Minimum", "SquaredError"), (TWO,)),
 }
 
 

@@ -72,11 +72,27 @@ def functional() -> dict[str, Callable[..., Any]]:
             x, geometry.kernel, geometry.stride, geometry.top_left, divisor_override=1
         )
 
+    def windows(x: Any, geometry: Any) -> Any:
+        if geometry.top_left != geometry.bottom_right:
+            raise NoPeer("torch pads both sides alike")
+        y = f.unfold(x, geometry.kernel, geometry.dilation, geometry.top_left, geometry.stride)
+        counts = [geometry.windows(a, x.shape[2 + a]) for a in (0, 1)]
+        return y.view(*x.shape[:2], *geometry.kernel, *counts).permute(1, 2, 3, 0, 4, 5)
+
+    def add_rows(x: Any, index: Any, rows: int) -> Any:
+        table = x.new_zeros(rows, x.shape[-1])
+        return table.index_add(0, index.reshape(-1), x.reshape(-1, x.shape[-1]))
+
     def reduction(name: str) -> Callable[..., Any]:
         function = getattr(t, name)
         return lambda x, dims, keep: function(
             x, tuple(range(x.ndim)) if dims is None else dims, keep
         )
+
+    def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
+        if shape != tuple(x.shape[1:]):
+            raise NoPeer("stated for a sum over the first dimension")
+        return x.sum(0)
 
     table = {name: getattr(t, name.lower()) for name in SAME_NAME}
     return table | {
@@ -86,16 +102,31 @@ def functional() -> dict[str, Callable[..., Any]]:
         "CrossEntropy": cross_entropy,
         "Linear": f.linear,
         "LinearRelu": lambda x, w, b: f.relu(f.linear(x, w, b)),
+        "LinearGelu": lambda x, w, b, how: f.gelu(f.linear(x, w, b), approximate=how),
         "LayerNorm": layer_norm,
         "BatchNorm": batch_norm,
         "Conv2d": conv2d,
+        "Conv2dRelu": lambda *args: f.relu(conv2d(*args)),
         "MaxPool2d": max_pool2d,
         "WindowSum": window_sum,
+        "Windows": windows,
         "Rows": lambda table, index, _: f.embedding(index, table),
+        "AddRows": add_rows,
+        "Transpose": lambda x: x.t().contiguous(),
+        "Gelu": lambda x, how: f.gelu(x, approximate=how),
+        "Silu": f.silu,
         "Sum": reduction("sum"),
         "Mean": reduction("mean"),
         "Amax": reduction("amax"),
         "Amin": reduction("amin"),
+        "SquaredError": lambda a, b: (a - b).square(),
+        "SumTo": sum_to,
+        "MaxOfAll": t.max,
+        "MinOfAll": t.min,
+        "MaxAlong": t.max,
+        "MinAlong": t.min,
+        "Argmax": t.argmax,
+        "Argmin": t.argmin,
     }
 
 

@@ -74,6 +74,7 @@ ELEMENTWISE = Work(per_result(1))
 REDUCTION = Work(per_entry(1), reduced)
 ROWS = Work(per_entry(5), row_length)
 PRODUCT = Work(product, row_length)
+CONVOLUTION = Work(lambda s: 2.0 * s.y.size * taps(s), taps)
 WINDOWS = Work(per_result(9), lambda s: 9.0)
 COPY = Work(lambda s: 0.0)
 LOOKUP = Work(lambda s: 0.0, reads=lambda s: s.y.nbytes + s.inputs[1].nbytes)
@@ -83,7 +84,8 @@ WORK: dict[str, Work] = {
     "Linear": PRODUCT,
     "LinearRelu": PRODUCT,
     "LinearGelu": PRODUCT,
-    "Conv2d": Work(lambda s: 2.0 * s.y.size * taps(s), taps),
+    "Conv2d": CONVOLUTION,
+    "Conv2dRelu": CONVOLUTION,
     "Softmax": ROWS,
     "LogSoftmax": ROWS,
     "LogSumExp": Work(per_entry(3), reduced),
@@ -106,6 +108,7 @@ WORK: dict[str, Work] = {
     "Windows": COPY,
     "Fold": WINDOWS,
     "Images": COPY,
+    "Transpose": COPY,
     "Dropout": Work(per_result(2)),
     **dict.fromkeys(("Amax", "Amin", "MaxOfAll", "MinOfAll", "MaxAlong", "MinAlong", "Argmax",
                      "Argmin"), Work(per_entry(1))),

@@ -1,12 +1,20 @@
-"""Convolution as a product with a matrix of windows that is made tile by tile; its gradients."""
+"""Convolution as a product with a matrix of windows that is made tile by tile; its gradients.
+
+The ladder has two steps: the matrix of windows written out, and this.
+"""
 
 from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.kernels.cuda.ladder import Step, enter
+from tinygrad_mmb.kernels.cuda.matmul_launch import product
+from tinygrad_mmb.kernels.cuda.windows import columns_of
 from tinygrad_mmb.kernels.launch import (
     contiguous,
     cuda_function,
@@ -113,3 +121,37 @@ def described(x: Array, weight: Array, geometry: Any, groups: int, splits: int) 
     windows = packed(geometry, x.shape[2:], counts_of(geometry, x.shape[2:]))
     channels, filters = x.shape[1] // groups, weight.shape[0] // groups
     return windows + struct.pack("5i", x.shape[0], channels, filters, groups, splits)
+
+
+def by_columns(x: Array, weight: Array, bias: Array | None, geometry: Any, groups: int) -> Array:
+    """Step 1: every window written out as a column, and the filters times that matrix."""
+    columns = columns_of(x, geometry)  # (C, KH, KW, N, OH, OW)
+    filters = weight.reshape(groups, weight.shape[0] // groups, -1)
+    y = product(filters, columns.reshape(groups, filters.shape[2], -1))  # (G, O/G, N·OH·OW)
+    images = y.reshape(weight.shape[0], *columns.shape[3:]).transpose(1, 0, 2, 3)
+    return contiguous(images if bias is None else images + bias[:, None, None])
+
+
+def by_tiles(x: Array, weight: Array, bias: Array | None, geometry: Any, groups: int) -> Array:
+    """Step 2: what the twin runs."""
+    y: Array = conv2d(x, weight, bias, geometry, groups).y
+    return y
+
+
+def _step(file: str, name: str, run: Callable[..., Array]) -> Step:
+    def prepare(x: Array, weight: Array, *options: Any) -> partial[Array]:
+        if not is_convolution(x, weight, *options):
+            raise ValueError(
+                f"step {name} of conv2d: takes what is_convolution allows, but got images "
+                f"{x.dtype} {x.shape} and filters {weight.dtype} {weight.shape}"
+            )
+        return partial(run, x, weight, *options)
+
+    return Step(file, name, prepare)
+
+
+enter(
+    "Conv2d",
+    _step("conv2d/01_im2col.cu", "im2col", by_columns),
+    _step(FILE, "implicit_gemm", by_tiles),
+)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.kernels.cuda.ladder import Step, enter
 from tinygrad_mmb.kernels.cuda.matmul_launch import (
     MMA,
     ONE,
@@ -109,6 +111,11 @@ def matmul_variant(name: str, a: Array, b: Array) -> Array:
     Raises: ValueError for an unknown name or for operands that the step does not take;
         RuntimeError where the GPU is too old for it.
     """
+    return checked(name, a, b).run(a, b)
+
+
+def checked(name: str, a: Array, b: Array) -> Variant:
+    """The variant, if it takes these operands here. Raises: as matmul_variant."""
     variant = VARIANTS.get(name)
     if variant is None:
         raise ValueError(
@@ -132,7 +139,7 @@ def matmul_variant(name: str, a: Array, b: Array) -> Array:
             f"matmul_variant({name!r}): needs compute capability {major}.{minor}{exactly}, but "
             f"this GPU has {own[0]}.{own[1]}. Use a variant of an earlier step."
         )
-    return variant.run(a, b)
+    return variant
 
 
 def _simple(kernel: str, file: str, tile: tuple[int, int], block: tuple[int, ...]) -> None:
@@ -228,3 +235,15 @@ _wgmma("f16_wgmma", "f16", "float16", HALF)
 _wgmma("f16_wgmma_cluster2", "f16", "float16", HALF, cluster=2)
 _wgmma("tf32_wgmma", "tf32", "float32", 2 * TF32)  # cut off, not rounded
 _wgmma("tf32_wgmma_cluster2", "tf32", "float32", 2 * TF32, cluster=2)
+
+
+def _step(variant: Variant) -> Step:
+    def prepare(a: Array, b: Array) -> partial[Array]:
+        run = checked(variant.name, a, b).run
+        return partial(run, a, b.T.copy().T if variant.b_transposed else b)
+
+    number = "tf32" if variant.name.startswith("tf32") else variant.dtype
+    return Step(variant.file, variant.name, prepare, number)
+
+
+enter("MatMul", *[_step(v) for v in VARIANTS.values()])

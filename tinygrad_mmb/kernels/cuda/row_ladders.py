@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.kernels.cuda.ladder import Step, enter
 from tinygrad_mmb.kernels.launch import contiguous, cuda_function, int32, int64
 from tinygrad_mmb.kernels.launch.arguments import address
 
@@ -12,7 +16,7 @@ BLOCK = 256
 
 
 @dataclass(frozen=True)
-class Step:
+class RowStep:
     """One step: a kernel of csrc/cuda/kernels/<file>, for float32."""
 
     name: str
@@ -40,19 +44,19 @@ class Step:
 SOFTMAX = {
     step.name: step
     for step in (
-        Step("three_passes", "softmax/01_three_passes.cu"),
-        Step("online", "softmax/02_online.cu"),
-        Step("registers", "softmax/03_registers.cu", longest=4096),
-        Step("vectorised", "softmax/04_vectorised.cu", longest=4096, aligned=True),
+        RowStep("three_passes", "softmax/01_three_passes.cu"),
+        RowStep("online", "softmax/02_online.cu"),
+        RowStep("registers", "softmax/03_registers.cu", longest=4096),
+        RowStep("vectorised", "softmax/04_vectorised.cu", longest=4096, aligned=True),
     )
 }
 SUM = {
     step.name: step
     for step in (
-        Step("atomic", "reduction/01_atomic.cu"),
-        Step("shared_tree", "reduction/02_shared_tree.cu"),
-        Step("warp_shuffle", "reduction/03_warp_shuffle.cu"),
-        Step("two_phases", "reduction/04_two_phases.cu"),
+        RowStep("atomic", "reduction/01_atomic.cu"),
+        RowStep("shared_tree", "reduction/02_shared_tree.cu"),
+        RowStep("warp_shuffle", "reduction/03_warp_shuffle.cu"),
+        RowStep("two_phases", "reduction/04_two_phases.cu"),
     )
 }
 
@@ -62,12 +66,8 @@ def softmax_step(name: str, x: Array) -> Array:
 
     Raises: ValueError for an unknown step, or for an x that it does not take.
     """
-    where = f"softmax_step({name!r})"
-    step = of(SOFTMAX, where, name)
-    if x.ndim != 2:
-        raise ValueError(f"{where}: takes a matrix, but got shape {x.shape}")
-    x = contiguous(x)
-    step.check(where, x)
+    step, x = of(SOFTMAX, f"softmax_step({name!r})", name), contiguous(x)
+    check_softmax(name, x)
     y = namespace(x).empty_like(x)
     rows, cols = x.shape
     cuda_function(step.file, f"softmax_{name}_f32")(
@@ -81,9 +81,8 @@ def sum_step(name: str, x: Array) -> Array:
 
     Raises: ValueError for an unknown step, or for an x that is not float32.
     """
-    where = f"sum_step({name!r})"
-    step, xp = of(SUM, where, name), namespace(x)
-    step.check(where, x.reshape(-1))
+    step, xp = of(SUM, f"sum_step({name!r})", name), namespace(x)
+    check_sum(name, x)
     x = contiguous(x).reshape(-1)
     if name == "two_phases" and address(x) % 16:
         x = x.copy()  # new memory starts at a multiple of 16 bytes
@@ -104,8 +103,38 @@ def sum_step(name: str, x: Array) -> Array:
         x = y
 
 
-def of(ladder: dict[str, Step], where: str, name: str) -> Step:
+def check_softmax(name: str, x: Array, dim: int = 1) -> None:
+    """Raise ValueError for what a step of softmax does not take."""
+    where = f"softmax_step({name!r})"
+    if x.ndim != 2:
+        raise ValueError(f"{where}: takes a matrix, but got shape {x.shape}")
+    if dim not in (-1, 1):
+        raise ValueError(f"{where}: works along rows, dim=-1 or 1, but got dim={dim}")
+    of(SOFTMAX, where, name).check(where, x)
+
+
+def check_sum(name: str, x: Array, dims: Any = None, keepdim: bool = False) -> None:
+    """Raise ValueError for what a step of the sum does not take."""
+    where = f"sum_step({name!r})"
+    if dims is not None or keepdim:
+        raise ValueError(f"{where}: adds up everything, but got dims={dims}, keepdim={keepdim}")
+    of(SUM, where, name).check(where, x.reshape(-1))
+
+
+def of(ladder: dict[str, RowStep], where: str, name: str) -> RowStep:
     """A step by its name. Raises ValueError if there is none."""
     if name not in ladder:
         raise ValueError(f"{where}: no such step. There are {', '.join(ladder)}.")
     return ladder[name]
+
+
+def _step(step: RowStep, run: Callable[..., Array], check: Callable[..., None]) -> Step:
+    def prepare(x: Array, *options: Any) -> partial[Array]:
+        check(step.name, x, *options)
+        return partial(run, step.name, x)
+
+    return Step(step.file, step.name, prepare)
+
+
+enter("Softmax", *[_step(step, softmax_step, check_softmax) for step in SOFTMAX.values()])
+enter("Sum", *[_step(step, sum_step, check_sum) for step in SUM.values()])
