@@ -128,6 +128,8 @@ def configuration() -> dict[str, Any]:
             name: "active" if e.active else e.reason for name, e in extensions().items()
         },
         "kernels": active,
+        "kernels_missing": dict(registry.missing),
+        "kernels_pinned": registry.from_environment,
         "optional": {name: installed(name) for name in OPTIONAL},
         "cupy": ", ".join(f"{name} {v}" for name, v in found.items()) or None,
         "cuda": {
@@ -153,6 +155,13 @@ def kernel_lines(kernels: dict[str, list[str]]) -> list[str]:
     return lines
 
 
+def pin_line(pinned: str) -> str:
+    """What the environment says of the kernels."""
+    if pinned == registry.AUTO:
+        return f"not pinned: use_kernels(name) or {registry.VARIABLE}=name runs those of one name"
+    return f"{registry.VARIABLE}={pinned}: no others than these run, but for use_kernels(name)"
+
+
 def configuration_text() -> str:
     """The same for people."""
     c = configuration()
@@ -171,6 +180,8 @@ def configuration_text() -> str:
     ]
     lines += ["", "kernels beside the NumPy reference:"]
     lines += kernel_lines(c["kernels"]) or ["  none"]
+    lines += [f"  {name}: {mend}" for name, mend in c["kernels_missing"].items()]
+    lines.append(f"  {pin_line(c['kernels_pinned'])}")
     lines += ["", "CUDA:", *cuda_lines(c)]
     lines += ["", "optional packages:"]
     lines += [
