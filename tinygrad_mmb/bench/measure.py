@@ -11,7 +11,7 @@ import gc
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -250,7 +250,14 @@ def is_peer(p: Contender, c: Contender) -> bool:
     return p is not c and (p.row.peer_library or p.candidate.baseline)
 
 
-def compare(c: Contender, peers: list[Contender]) -> None:
+class Timed(Protocol):
+    """A row, and the seconds of a call in each round."""
+
+    row: Row
+    seconds: list[float]
+
+
+def compare(c: Timed, peers: Sequence[Timed]) -> None:
     """Ratios to all peers, and to the fastest of them in the row itself."""
     row = c.row
     for p in peers:

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from tinygrad_mmb.cli.bench_peers import peers
 from tinygrad_mmb.cli.problems import UserProblem
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--only",
     multiple=True,
@@ -87,7 +88,8 @@ from tinygrad_mmb.cli.problems import UserProblem
 @click.option(
     "--figure", metavar="FILE", help="Draw the ratios with their intervals: .pdf, .svg or .png."
 )
-def bench(**given: Any) -> int:
+@click.pass_context
+def bench(context: click.Context, /, **given: Any) -> int | None:
     """Check every kernel against a float64 reference, then time it beside its peers, in turn.
 
     On a GPU: the handwritten kernels against cuBLAS, PyTorch, torch.compile and JAX, with the goals
@@ -100,14 +102,32 @@ def bench(**given: Any) -> int:
     mmb bench --add my.py:softmax --op softmax
     mmb bench --add my.cu:softmax --op softmax --grid rows --block 128
     mmb bench --reproduce runs/bench-001/results.json
+    mmb bench peers --help
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     from tinygrad_mmb.bench.options import BenchError
     from tinygrad_mmb.bench.results import InvalidResults
 
+    if context.invoked_subcommand is not None:
+        refuse_options_before(context)
+        return None
     try:
         return act(given)
     except (BenchError, InvalidResults) as error:
         raise UserProblem(str(error)) from error
+
+
+bench.add_command(peers)
+
+
+def refuse_options_before(context: click.Context) -> None:
+    """Options of `mmb bench` mean nothing to a command below it. Raises: UserProblem."""
+    for name in context.params:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = next(p.opts[0] for p in context.command.params if p.name == name)
+            raise UserProblem(
+                f"{option} stands before {context.invoked_subcommand}, where it belongs to the "
+                f"kernels. Put it behind: mmb bench {context.invoked_subcommand} {option} ..."
+            )
 
 
 def act(given: dict[str, Any]) -> int:

@@ -1,0 +1,1 @@
+"""One file for each library. Each names its engines in ENGINES."""

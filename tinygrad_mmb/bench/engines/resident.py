@@ -1,0 +1,36 @@
+"""Bytes of memory that this process holds, and held at most. Linux tells both, macOS the second."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+
+
+def now() -> int:
+    """What is held now; where the system does not say, the most so far."""
+    return kilobytes("VmRSS") or peak()
+
+
+def peak() -> int:
+    """The most that was ever held. Raises: OSError where the system does not say."""
+    held = kilobytes("VmHWM")  # of this program; ru_maxrss begins with that of the one before exec
+    if held is not None:
+        return held
+    try:
+        import resource
+    except ImportError:
+        raise OSError("peak memory is not known on this system") from None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def kilobytes(name: str) -> int | None:
+    """A line of Linux's status file, in bytes."""
+    try:
+        found = re.search(rf"^{name}:\s*(\d+) kB", STATUS.read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
