@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,6 +104,18 @@ def test_the_configuration_says_what_is_pinned():
     assert succeeds("print(tm.show_config('dicts')['kernels_pinned'])").strip() == "auto"
 
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "kernels.md"
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="only in a checkout")
+def test_the_examples_of_the_documentation_run(tmp_path):
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    assert len(blocks) == 2
+    script = tmp_path / "twins.py"
+    script.write_text("\n".join(blocks), encoding="utf-8")
+    subprocess.run([sys.executable, "-W", "error", str(script)], timeout=300, check=True)
+
+
 WITHOUT_NUMBA = "import sys; sys.modules['numba'] = None\n"  # as if it were not installed
 
 
@@ -139,6 +153,7 @@ def test_loops_run_as_plain_python_for_a_debugger():
     )
 
 
+@pytest.mark.slow
 def test_the_machine_code_is_kept_where_numba_is_told(tmp_path):
     code = "with tm.use_kernels('numba'): softmax()"
     succeeds(code, NUMBA_CACHE_DIR=str(tmp_path))
@@ -148,6 +163,7 @@ def test_the_machine_code_is_kept_where_numba_is_told(tmp_path):
     assert {p.name: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nbc")} == kept
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_the_cache_and_nothing_else(tmp_path):
     pytest.importorskip("resource")
     succeeds(
@@ -164,6 +180,7 @@ def test_a_full_disk_costs_the_cache_and_nothing_else(tmp_path):
     assert not [p for p in tmp_path.rglob("*.nb[ci]") if p.stat().st_size]
 
 
+@pytest.mark.slow
 def test_a_cache_that_was_cut_off_costs_the_cache_and_nothing_else(tmp_path):
     code = "with tm.use_kernels('numba'): softmax()"
     succeeds(code, NUMBA_CACHE_DIR=str(tmp_path))
