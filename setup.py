@@ -3,24 +3,22 @@
     _cpu         C++ twins of ops, csrc/cpu, once for every set of instructions in VARIANTS
     _cuda        the kernels csrc/cuda/kernels/**/*.cu compiled by nvcc, for the architectures in
                  MMB_CUDA_ARCHS ("75,80,90a"); unset: those of the GPUs here, else ARCHITECTURES
-    _emulator    the same files compiled as C++, and the emulator's runtime
+    _emulator    the same files compiled as C++, and the emulator's runtime; only if named
 
 Without nvcc or a compiler the installation succeeds without them. MMB_BUILD=cpu,emulator makes the
-named ones mandatory, MMB_BUILD=none builds none. Why some are built only when asked for, and what
-that costs: csrc/README.md.
+named ones mandatory, MMB_BUILD=none builds none, MMB_CUDA_ARCHS=none no _cuda. What each costs:
+csrc/README.md.
 """
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import os
 import platform
 import runpy
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,10 @@ ROOT = Path(__file__).resolve().parent
 SOURCES = Path("csrc")  # setuptools wants paths relative to this file
 CARRIED = ("csrc", "examples", "benchmarks", "docs")  # into the wheel, as tinygrad_mmb/share/...
 BINDINGS = SOURCES / "cuda" / "bindings.cpp"
-ARCHITECTURES = "75,80,86,89,90a"
+# sm_80 runs on 8.6 and 8.9 too; what is newer than all of these gets PTX
+ARCHITECTURES = ("75", "80", "90a")
+SECONDS_FOR_A_FILE = 2.0  # of nvcc, for one architecture; csrc/README.md has the measurement
+OBJECTS = runpy.run_path(str(ROOT / "tools" / "compile_objects.py"))
 # -ffp-contract=off: the same result on every machine (MODES["fast"] in kernels/launch/compile.py)
 EMULATOR_FLAGS = ["-O3", "-g1", "-ffp-contract=off"]
 CUDA_FLAGS = ["-O3", "-Xcompiler", "-fPIC,-fvisibility=hidden"]
@@ -79,12 +80,20 @@ def toolkit(compiler: str) -> Path:
     raise RuntimeError(f"{compiler} --dryrun does not say where CUDA is:\n{answer.stderr}")
 
 
-def architectures() -> list[str]:
-    """Those that _cuda is compiled for."""
+def architectures(compiler: str) -> list[str]:
+    """Those that _cuda is compiled for. Raises: RuntimeError if there is none."""
     if named := os.environ.get("MMB_CUDA_ARCHS", "").replace(",", " ").split():
+        if named == ["none"]:
+            raise RuntimeError("MMB_CUDA_ARCHS=none, so its kernels are compiled when they run")
         return named
     # 90a, 100a: the tensor cores' instructions of these architectures exist under that name only
-    return [f"{a}a" if a >= 90 else str(a) for a in gpus()] or ARCHITECTURES.split(",")
+    wanted = [f"{a}a" if a >= 90 else str(a) for a in gpus()] or list(ARCHITECTURES)
+    command = [compiler, "--list-gpu-arch"]
+    known = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    taken = [a for a in wanted if f"compute_{a.rstrip('a')}" in known]
+    if not taken:
+        raise RuntimeError(f"{compiler} compiles for none of {', '.join(wanted)}")
+    return taken
 
 
 def gpus() -> list[int]:
@@ -113,9 +122,8 @@ def extensions() -> list[Extension]:
                 f"MMB_BUILD={','.join(sorted(wanted))} needs pybind11: pip install 'pybind11>=2.13'"
             ) from None
         return []
-    for name in sources.keys() & UNASKED.keys() - wanted:
-        if not UNASKED[name]():
-            del sources[name]
+    for name in (sources.keys() & UNASKED) - wanted:
+        del sources[name]
     return [
         Extension(
             f"tinygrad_mmb._{module}",
@@ -137,77 +145,7 @@ def modules(name: str) -> list[str]:
     return list(VARIANTS) if intel else ["cpu"]
 
 
-def is_worth_waiting_for() -> bool:
-    """Whether _cuda is built though nobody named it: someone chose architectures, or a GPU is here.
-
-    All files for all ARCHITECTURES take many minutes; without _cuda a GPU runs the same kernels,
-    compiled when they first run.
-    """
-    return bool(os.environ.get("MMB_CUDA_ARCHS")) or bool(gpus())
-
-
-# what is built only if named in MMB_BUILD, unless the function says otherwise
-UNASKED: dict[str, Callable[[], bool]] = {"cuda": is_worth_waiting_for, "emulator": lambda: False}
-
-
-class Objects:
-    """C++ files, compiled in parallel; an object is kept until what it is made of changes."""
-
-    def __init__(self, compiler: list[str], include: list[Path], folder: Path) -> None:
-        self.command = [*compiler, "-std=c++17", *(f"-I{ROOT / path}" for path in include)]
-        self.folder = folder
-        headers = [
-            p for at in include for p in sorted((ROOT / at).rglob("*.*h*")) if p.suffix != ".cpp"
-        ]
-        self.headers = hashlib.sha256(b"".join(p.read_bytes() for p in headers)).digest()
-
-    def objects(self, files: list[Path]) -> list[str]:
-        """The object file of each."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            return [str(made) for made in threads.map(self.compiled, files)]
-
-    def compiled(self, source: Path) -> Path:
-        """The object of one file, made unless it is there."""
-        digest = hashlib.sha256(repr(self.command).encode() + self.headers + source.read_bytes())
-        return self.made(source.stem, digest.hexdigest(), source)
-
-    def made(self, name: str, digest: str, source: Path, *flags: str) -> Path:
-        """<name>-<digest>.o, compiled from `source` unless it is there."""
-        target = self.folder / f"{name}-{digest[:16]}.o"
-        if target.exists():
-            return target
-        part = target.with_suffix(".part")
-        command = [*self.command, *flags, "-c", str(source), "-o", str(part)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{source.name} does not compile:\n{done.stderr}")
-        part.replace(target)  # an interrupted compiler leaves no half object under the name
-        return target
-
-
-class Kernels(Objects):
-    """The CUDA kernels' objects.
-
-    Names of templates would be merged across files by the linker, and one file's kernel would
-    silently run instead of another's. So each file is compiled in a namespace of its own.
-    """
-
-    def all(self) -> list[str]:
-        """The object files of all kernels."""
-        return self.objects(sorted((ROOT / SOURCES / "cuda" / "kernels").rglob("*.cu")))
-
-    def compiled(self, source: Path) -> Path:
-        name = source.relative_to(ROOT / SOURCES / "cuda" / "kernels").with_suffix("")
-        unit = "_".join(name.parts)
-        text = source.read_text(encoding="utf-8")
-        includes = [line for line in text.splitlines() if line.startswith("#include")]
-        wrapped = [*includes, f"namespace file_{unit} {{", f'#include "{source}"', "}", ""]
-        digest = hashlib.sha256(repr((self.command, wrapped)).encode() + self.headers)
-        digest.update(text.encode())
-        wrapper = self.folder / f"{unit}.cu"
-        wrapper.write_text("\n".join(wrapped), encoding="utf-8")
-        return self.made(unit, digest.hexdigest(), wrapper, f"-I{source.parent}")
+UNASKED = {"emulator"}  # built only if named in MMB_BUILD
 
 
 class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
@@ -260,7 +198,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         command = [os.environ.get("CXX") or "c++", "-fPIC", "-fvisibility=hidden", *flags]
         command += [f"-I{sysconfig.get_path('include')}"]
         include = [SOURCES / "cpu", *(Path(path) for path in ext.include_dirs)]
-        objects = Objects(command, include, self.objects_folder() / module)
+        objects = OBJECTS["Objects"](command, include, self.objects_folder() / module)
         main = f"{SOURCES.as_posix()}/cpu/module.cpp"
         others = [ROOT / path for path in ext.sources if path != main]
         ext.sources, ext.extra_objects = [main], objects.objects(others)
@@ -277,7 +215,8 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         include = [SOURCES / "cuda", SOURCES / "emulator", SOURCES / "emulator" / "include"]
         compiler = [os.environ.get("CXX") or "c++", "-fPIC", "-fvisibility=hidden"]
         compiler += [*EMULATOR_FLAGS, "-x", "c++"]
-        ext.extra_objects = Kernels(compiler, include, self.objects_folder() / "emulator").all()
+        kernels = OBJECTS["Kernels"](compiler, include, self.objects_folder() / "emulator")
+        ext.extra_objects = kernels.all()
         ext.include_dirs += [str(path) for path in include]
         ext.extra_compile_args += EMULATOR_FLAGS
         ext.define_macros += [
@@ -293,7 +232,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         compiler = backend("extension", "nvcc")()
         if compiler is None:
             raise RuntimeError("there is no nvcc: $NVCC, PATH and $CUDA_HOME lead to none")
-        named = architectures()
+        named = architectures(compiler)
         command = [compiler, *CUDA_FLAGS, "-ccbin", os.environ.get("CXX") or "c++"]
         for a in named:
             command += ["-gencode", f"arch=compute_{a},code=sm_{a}"]
@@ -301,7 +240,9 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
             newest = max(general, key=int)
             command += ["-gencode", f"arch=compute_{newest},code=compute_{newest}"]
         include = [SOURCES / "cuda"]
-        ext.extra_objects = Kernels(command, include, self.objects_folder() / "cuda").all()
+        kernels = OBJECTS["Kernels"](command, include, self.objects_folder() / "cuda")
+        self.tell(len(kernels.files()), named)
+        ext.extra_objects = kernels.all()
         home = toolkit(compiler)
         ext.include_dirs += [str(SOURCES / "cuda"), str(home / "include")]
         ext.library_dirs += [str(home / "lib64"), str(home / "lib" / "x64"), str(home / "lib")]
@@ -312,6 +253,18 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
             ("MMB_SOURCES", backend("extension", "digest")("cuda", ROOT / SOURCES)),
             ("MMB_ARCHITECTURES", ".".join(named)),
         ]
+
+    def tell(self, files: int, architectures: list[str]) -> None:
+        """What takes so long, and how to do without; pip shows it with -v."""
+        names, cores = ", ".join(f"sm_{a}" for a in architectures), OBJECTS["processors"]()
+        minutes = files * len(architectures) * SECONDS_FOR_A_FILE / cores / 60
+        self.announce(
+            f"_cuda: nvcc compiles {files} files for {names}: about {max(1, round(minutes))} min "
+            f"with {cores} processors, less after an earlier build. MMB_CUDA_ARCHS=90a (or another)"
+            " compiles for one GPU only; MMB_CUDA_ARCHS=none leaves _cuda out, and a GPU's kernels "
+            "are compiled when they first run.",
+            level=logging.WARN,
+        )
 
     def reason_file(self, name: str) -> Path:
         """Where the package keeps why this extension is not there."""
@@ -331,7 +284,7 @@ class BuildPackage(build_py):  # type: ignore[misc]
 
     def run(self) -> None:
         super().run()
-        for name in UNASKED:  # build/ may hold the kernels of an earlier build
+        for name in ("cuda", "emulator"):  # build/ may hold the kernels of an earlier build
             for leftover in (Path(self.build_lib) / "tinygrad_mmb").glob(f"_{name}.*"):
                 leftover.unlink()
         if self.editable_mode:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tinygrad_mmb.backend import extension
+from tinygrad_mmb.backend.driver import driver
 from tinygrad_mmb.kernels.launch import compile, nvrtc
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -233,8 +234,14 @@ def tiny_project(tmp_path):
     (project / "csrc" / "tiny" / "tiny.cpp").write_text(SOURCE, encoding="utf-8")
     (project / "tinygrad_mmb").mkdir()
     (project / "tinygrad_mmb" / "__init__.py").write_text("", encoding="utf-8")
-    shutil.copy(ROOT / "setup.py", project)
+    copy_build_files(project)
     return project
+
+
+def copy_build_files(project):
+    (project / "tools").mkdir()
+    for name in ("setup.py", "tools/compile_objects.py"):
+        shutil.copy(ROOT / name, project / name)
 
 
 def build_tiny(project, **variables):
@@ -296,6 +303,130 @@ def test_an_extension_without_sources_cannot_be_asked_for(tiny_project, name):
 def test_none_builds_none(tiny_project):
     assert build_tiny(tiny_project, MMB_BUILD="none").returncode == 0
     assert not list((tiny_project / "tinygrad_mmb").glob("_tiny*"))
+
+
+NVCC = """#!{python}
+import os, pathlib, subprocess, sys
+arguments = sys.argv[1:]
+with open({log!r}, "a", encoding="utf-8") as log:
+    print(*arguments, file=log)
+if "--list-gpu-arch" in arguments:
+    print({known!r})
+elif "--dryrun" in arguments:
+    print("#$ TOP=" + {top!r}, file=sys.stderr)
+elif {broken}:
+    sys.exit("nvcc fatal: unsupported GNU version")
+else:
+    out = arguments[arguments.index("-o") + 1]
+    sys.exit(subprocess.run(["c++", "-x", "c++", "-c", os.devnull, "-o", out]).returncode)
+"""
+
+
+@pytest.fixture
+def cuda_project(tmp_path):
+    """A project with this setup.py, two files of kernels, and an nvcc that writes down what it is
+    asked for; what it makes is empty.
+    """
+    project = tmp_path / FOLDER
+    kernels = project / "csrc" / "cuda" / "kernels" / "ladder"
+    kernels.mkdir(parents=True)
+    for file in (kernels / "01_naive.cu", kernels.parent / "copy.cu"):
+        file.write_text("// nothing\n", encoding="utf-8")
+    bindings = project / "csrc" / "cuda" / "bindings.cpp"
+    bindings.write_text("int nobody_imports_it;\n", encoding="utf-8")
+    backend = project / "tinygrad_mmb" / "backend"
+    backend.mkdir(parents=True)
+    (project / "tinygrad_mmb" / "__init__.py").write_text("", encoding="utf-8")
+    for name in ("extension.py", "driver.py"):
+        shutil.copy(ROOT / "tinygrad_mmb" / "backend" / name, backend)
+    copy_build_files(project)
+    library = tmp_path / "toolkit" / "lib64" / "libcudart_static.a"
+    library.parent.mkdir(parents=True)
+    library.write_bytes(b"!<arch>\n")  # an archive with nothing in it
+    return project
+
+
+def build_cuda(project, known="compute_75 compute_80 compute_90", broken=False, **variables):
+    """The process, and what nvcc was called with to compile."""
+    nvcc, log = project.parent / "nvcc", project.parent / "calls.txt"
+    top = str(project.parent / "toolkit")
+    log.write_text("", encoding="utf-8")
+    script = NVCC.format(
+        python=sys.executable, log=str(log), known=known.replace(" ", "\n"), top=top, broken=broken
+    )
+    nvcc.write_text(script, encoding="utf-8")
+    nvcc.chmod(0o755)
+    nothing = {"MMB_CUDA_ARCHS": "", "MMB_BUILD": "", "CUDA_VISIBLE_DEVICES": ""}
+    answer = build_tiny(project, **nothing | {"NVCC": str(nvcc)} | variables)
+    calls = log.read_text(encoding="utf-8").splitlines()
+    return answer, [line for line in calls if " -c " in line and "--dryrun" not in line]
+
+
+def not_built(project):
+    return (project / "tinygrad_mmb" / "_cuda.not_built.txt").read_text(encoding="utf-8")
+
+
+needs_cxx = pytest.mark.skipif(not HAS_CXX, reason="no g++ here, or no Linux")
+no_gpu = pytest.mark.skipif(
+    bool(driver() and driver().gpus), reason="with a GPU here, it is compiled for that one"
+)
+
+
+@needs_cxx
+@no_gpu
+def test_where_there_is_nvcc_cuda_is_built_without_a_gpu_and_without_asking(cuda_project):
+    answer, calls = build_cuda(cuda_project)
+    assert answer.returncode == 0, answer.stderr
+    assert list((cuda_project / "tinygrad_mmb").glob("_cuda*.so"))
+    assert len(calls) == 2  # one for each file, all architectures at once
+    for call_ in calls:
+        codes = [word for word in call_.split() if word.startswith("arch=")]
+        assert codes == [
+            "arch=compute_75,code=sm_75",
+            "arch=compute_80,code=sm_80",
+            "arch=compute_90a,code=sm_90a",
+            "arch=compute_80,code=compute_80",  # PTX, for GPUs that are newer
+        ]
+    told = " ".join(answer.stderr.split())
+    assert "nvcc compiles 2 files for sm_75, sm_80, sm_90a: about 1 min" in told
+    assert "MMB_CUDA_ARCHS=none leaves _cuda out" in told
+
+
+@needs_cxx
+def test_architectures_that_are_named_are_compiled_and_no_others(cuda_project):
+    _, calls = build_cuda(cuda_project, MMB_CUDA_ARCHS="86")
+    assert all("arch=compute_86,code=sm_86" in line and "_75" not in line for line in calls)
+    assert len(calls) == 2
+
+
+@needs_cxx
+@no_gpu
+def test_an_architecture_that_this_nvcc_does_not_know_is_left_out(cuda_project):
+    _, calls = build_cuda(cuda_project, known="compute_80 compute_90")
+    assert len(calls) == 2
+    assert not [line for line in calls if "_75" in line]
+    answer, calls = build_cuda(cuda_project, known="compute_50")
+    assert (answer.returncode, calls) == (0, [])
+    assert not_built(cuda_project).endswith("compiles for none of 75, 80, 90a\n")
+
+
+@pytest.mark.parametrize("switch", [{"MMB_CUDA_ARCHS": "none"}, {"NVCC": "no-such-nvcc"}])
+def test_cuda_can_be_left_out_alone_and_its_absence_has_a_reason(cuda_project, switch):
+    answer, calls = build_cuda(cuda_project, **switch)
+    assert (answer.returncode, calls) == (0, [])
+    reason = not_built(cuda_project)
+    assert reason.startswith(("MMB_CUDA_ARCHS=none, so", "there is no nvcc: $NVCC, PATH"))
+
+
+@needs_cxx
+def test_an_nvcc_that_fails_does_not_fail_the_installation_unless_cuda_was_asked_for(cuda_project):
+    answer, _ = build_cuda(cuda_project, broken=True)
+    assert answer.returncode == 0, answer.stderr
+    assert not_built(cuda_project).startswith(("copy.cu does not compile", "ladder_01_naive.cu"))
+    assert "unsupported GNU version" in answer.stderr
+    answer, _ = build_cuda(cuda_project, broken=True, MMB_BUILD="cuda")
+    assert answer.returncode != 0
+    assert "MMB_BUILD asks for tinygrad_mmb._cuda, but it could not be built" in answer.stderr
 
 
 @pytest.fixture(scope="module")
@@ -435,7 +566,7 @@ if not _cuda.device_count():
 def test_with_nvcc_and_compiler_the_wheel_holds_both_and_a_launch_says_what_is_missing(
     small_checkout, tmp_path
 ):
-    site, environment = unpacked_wheel(small_checkout, tmp_path, MMB_BUILD="cuda,emulator")
+    site, environment = unpacked_wheel(small_checkout, tmp_path, MMB_BUILD="emulator")
     assert libraries(site) == ["_cuda", "_emulator"]
     assert states(site, environment) == {"cuda": "active", "emulator": "active"}
     for code in (SOFTMAX, SGD, ARGUMENTS):

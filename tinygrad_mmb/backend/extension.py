@@ -21,7 +21,7 @@ from types import ModuleType
 PACKAGE = Path(__file__).resolve().parents[1]
 READ = {"cuda": ("cuda",), "emulator": ("cuda", "emulator")}  # folders of csrc, if not its own only
 LATER = "nobody asked for it, as its kernels are compiled when they first run"
-UNASKED = {"cuda": LATER, "emulator": LATER}
+UNASKED = {"emulator": LATER}
 VARIANTS = {"generic": "cpu", "avx2": "cpu_avx2", "avx512": "cpu_avx512"}  # modules of "cpu"
 SUFFIXES = (".cu", ".cuh", ".cpp", ".hpp", ".h")
 
@@ -133,7 +133,8 @@ def why_not_built(name: str) -> str:
     try:
         return (PACKAGE / f"_{name}.not_built.txt").read_text(encoding="utf-8").strip()
     except OSError:
-        return UNASKED.get(name, "the installation was not asked for it, or found no pybind11")
+        nothing = "MMB_BUILD=none was set at installation, or pybind11 was not there"
+        return UNASKED.get(name, nothing)
 
 
 def extensions() -> dict[str, Extension]:
