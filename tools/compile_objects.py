@@ -1,0 +1,93 @@
+"""Object files of C++ and CUDA sources, for the extensions that setup.py links.
+
+setup.py runs this file: it needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+KERNELS = ROOT / "csrc" / "cuda" / "kernels"
+
+
+def processors() -> int:
+    """How many of them this process may use: on a shared machine not all that there are."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+
+
+class Objects:
+    """C++ files, compiled in parallel; an object is kept until what it is made of changes."""
+
+    def __init__(self, compiler: list[str], include: list[Path], folder: Path) -> None:
+        self.command = [*compiler, "-std=c++17", *(f"-I{ROOT / path}" for path in include)]
+        self.folder = folder
+        headers = [
+            p for at in include for p in sorted((ROOT / at).rglob("*.*h*")) if p.suffix != ".cpp"
+        ]
+        self.headers = hashlib.sha256(b"".join(p.read_bytes() for p in headers)).digest()
+
+    def objects(self, files: list[Path]) -> list[str]:
+        """The object file of each."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(processors()) as threads:
+            made = [threads.submit(self.compiled, file) for file in files]
+            try:
+                return [str(job.result()) for job in made]
+            except BaseException:
+                threads.shutdown(cancel_futures=True)  # one is missing: the others are of no use
+                raise
+
+    def compiled(self, source: Path) -> Path:
+        """The object of one file, made unless it is there."""
+        digest = hashlib.sha256(repr(self.command).encode() + self.headers + source.read_bytes())
+        return self.made(source.stem, digest.hexdigest(), source)
+
+    def made(self, name: str, digest: str, source: Path, *flags: str) -> Path:
+        """<name>-<digest>.o, compiled from `source` unless it is there."""
+        target = self.folder / f"{name}-{digest[:16]}.o"
+        if target.exists():
+            return target
+        part = target.with_suffix(".part")
+        command = [*self.command, *flags, "-c", str(source), "-o", str(part)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{source.name} does not compile:\n{done.stderr}")
+        part.replace(target)  # an interrupted compiler leaves no half object under the name
+        return target
+
+
+class Kernels(Objects):
+    """The CUDA kernels' objects.
+
+    Names of templates would be merged across files by the linker, and one file's kernel would
+    silently run instead of another's. So each file is compiled in a namespace of its own.
+    """
+
+    def files(self) -> list[Path]:
+        """All files of kernels, the largest first: the last to end should be a short one."""
+        files = KERNELS.rglob("*.cu")
+        return sorted(files, key=lambda file: (-file.stat().st_size, file))
+
+    def all(self) -> list[str]:
+        """The object files of all kernels."""
+        return self.objects(self.files())
+
+    def compiled(self, source: Path) -> Path:
+        name = source.relative_to(KERNELS).with_suffix("")
+        unit = "_".join(name.parts)
+        text = source.read_text(encoding="utf-8")
+        includes = [line for line in text.splitlines() if line.startswith("#include")]
+        wrapped = [*includes, f"namespace file_{unit} {{", f'#include "{source}"', "}", ""]
+        digest = hashlib.sha256(repr((self.command, wrapped)).encode() + self.headers)
+        digest.update(text.encode())
+        wrapper = self.folder / f"{unit}.cu"
+        wrapper.write_text("\n".join(wrapped), encoding="utf-8")
+        return self.made(unit, digest.hexdigest(), wrapper, f"-I{source.parent}")
