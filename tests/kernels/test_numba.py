@@ -131,13 +131,21 @@ def test_a_class_that_is_not_there_is_declined_and_not_read():
     assert not accepts(x, np.array([0, 1], np.int32), None)
 
 
-@given(n=SIZES, c=st.integers(1, 5), p=st.integers(1, 40), dtype=DTYPES, layout=LAYOUTS)
+@given(n=SIZES, c=st.integers(1, 5), p=st.integers(2, 40), dtype=DTYPES, layout=LAYOUTS)
 def test_batch_norm_of_any_size(n, c, p, dtype, layout):
     if layout == "broadcast":  # the variance is 0, and the gradient a difference of large numbers
         layout = "strided"
     x = drawn((n + 1, c, p), dtype, layout)
     assert_as_reference(BatchNorm, (x, drawn((c,), dtype), drawn((c,), dtype), 0.1), dtype)
     assert_as_reference(BatchNorm, (x, None, None, 0.1), dtype)
+
+
+def test_batch_norm_of_one_pixel_is_left_to_numpy():
+    accepts = next(t for t in registry.twins("BatchNorm") if t.backend == "numba").accepts
+    assert accepts(np.zeros((4, 3, 2)), None, None, 0.1)
+    assert not accepts(np.zeros((4, 3)), None, None, 0.1)
+    assert not accepts(np.zeros((4, 3, 1, 1)), None, None, 0.1)
+    assert not accepts(np.zeros((0, 3, 2)), None, None, 0.1)
 
 
 def test_the_variance_of_numbers_far_from_0_does_not_cancel():
@@ -220,7 +228,7 @@ def test_large_products_are_left_to_blas():
         lambda x: tm.softmax(x, -1),
         lambda x: tm.log_softmax(x, -1),
         lambda x: F.cross_entropy(x, tm.tensor([0, 4, 2, 2])),
-        lambda x: F.batch_norm(x, None, None, training=True),
+        lambda x: F.batch_norm(x.reshape(2, 2, 5), None, None, training=True),
         lambda x: F.max_pool2d(x.reshape(1, 1, 4, 5), 2, 1, 1),
         lambda x: F.conv2d(x.reshape(1, 1, 4, 5), x[:2, :3].reshape(2, 1, 1, 3), padding=1),
         lambda x: F.gelu(x),
@@ -242,7 +250,7 @@ def test_infinities_and_nan_come_out_where_they_do_from_the_reference(special, r
         (Softmax, (x, 1)),
         (LogSoftmax, (x, 1)),
         (CrossEntropy, (x, np.array([0, 2, 3]), None)),
-        (BatchNorm, (x, None, None, 0.1)),
+        (BatchNorm, (x.reshape(3, 2, 2), None, None, 0.1)),
         (Gelu, (x, "none")),
     ]:
         assert_as_reference(op, args, "float64")

@@ -77,8 +77,15 @@ def normalise_backward(
 
 
 def has_channels(x: Array, weight: Array | None, bias: Array | None, eps: float) -> bool:
-    """Whether x is (N, C, ...) and not empty, in float32 or float64, as weight and bias are."""
-    if not is_float(x, weight, bias, wide=True) or x.ndim < 2 or not x.size:
+    """Whether x is (N, C, ...) with several pixels, in float32 or float64, as weight and bias are.
+
+    Of one pixel, as in (N, C), the loop over pixels would be one number long: NumPy is faster.
+    """
+    if (
+        not is_float(x, weight, bias, wide=True)
+        or x.ndim < 3
+        or not x.size > x.shape[0] * x.shape[1]
+    ):
         return False
     return all(v is None or v.shape == (x.shape[1],) for v in (weight, bias))
 
