@@ -484,3 +484,8 @@ def test_a_copy_is_a_peer_of_the_transposition_and_of_nothing_else():
         (case,) = cases_of(op, [FORWARD], "small", False)
         row = checked(Cpu(), prepare(Cpu(), case, 0), candidates.of_peer(transpose.Copy()))
         assert (row is not None and row.ok) == (op == "Transpose")
+
+
+def test_the_list_says_that_the_transposition_is_a_ladder_without_a_twin():
+    text = run.listed(Options(only=("transpose",), device="cpu"))
+    assert "Transpose  none, but a ladder  1024x1024, 1000x100" in text

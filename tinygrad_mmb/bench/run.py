@@ -26,6 +26,7 @@ from tinygrad_mmb.bench.peers import Peer
 from tinygrad_mmb.bench.results import Results, Row
 from tinygrad_mmb.bench.work import BOTH, FORWARD
 from tinygrad_mmb.kernels import registry
+from tinygrad_mmb.kernels.cuda.ladder import LADDERS
 from tinygrad_mmb.kernels.launch import compile
 from tinygrad_mmb.training import manifest
 
@@ -263,5 +264,6 @@ def listed(options: Options) -> str:
     for name in names:
         shapes = ", ".join(c.shape for c in found if c.kernel == name)
         backends = ", ".join(t.backend for t in registry.twins(name.removesuffix(f".{BOTH}")))
-        lines.append((name, backends or "as forward and backward", shapes))
+        without = "none, but a ladder" if name in LADDERS else "as forward and backward"
+        lines.append((name, backends or without, shapes))
     return tables.plain(("kernel", "twins", "sizes"), lines)
