@@ -2,20 +2,24 @@
 # make test        the test suite (at most 8 minutes on two cores); ARGS="-k softmax" goes to pytest
 # make test-full   the same with the slow tests, then the engine's part again on the emulated CUDA
 #                  kernels and on a stand-in for CuPy
+# make bench       training steps beside PyTorch, JAX, MLX, tinygrad and others, which are installed
+#                  into .venv-bench; ARGS="--parts steps --only W1" goes to benchmarks/peers.py
 #
 # Each makes or mends .venv first. Without make: python -m pip install . && python -m tinygrad_mmb train digits
 
 PYTHON ?= python3
 ARGS ?=
 ifeq ($(OS),Windows_NT)
-VENV_PYTHON := .venv/Scripts/python.exe
+PROGRAMS := Scripts/python.exe
 else
-VENV_PYTHON := .venv/bin/python
+PROGRAMS := bin/python
 endif
+VENV_PYTHON := .venv/$(PROGRAMS)
+BENCH_PYTHON := .venv-bench/$(PROGRAMS)
 
 ENGINE := tests/autograd tests/ops tests/nn tests/optim
 
-.PHONY: train test test-full
+.PHONY: train test test-full bench
 
 # each worker of the suite computes alone: threads of several BLAS would wait for one another
 test test-full: export OPENBLAS_NUM_THREADS ?= 1
@@ -34,3 +38,7 @@ test-full:
 	@$(VENV_PYTHON) -m pytest -n auto $(ARGS)
 	@$(VENV_PYTHON) -m pytest -q -n auto -m "not slow" --kernels emulator $(ENGINE)
 	@$(VENV_PYTHON) -m pytest -q -n auto -m "not slow" --device stand-in $(ENGINE) tests/training tests/device
+
+bench:
+	@$(PYTHON) tools/environment.py --bench
+	@$(BENCH_PYTHON) benchmarks/peers.py $(ARGS)

@@ -99,6 +99,38 @@ def test_a_folder_that_was_moved_needs_a_new_installation(project):
     assert project.run("train") == [".[train]"]
 
 
+PEERS = """[project.optional-dependencies]
+bench = ["torch==2.13.0", "mlx[cpu]"]
+"""
+
+
+def test_peers_are_installed_one_by_one_into_an_environment_of_their_own(project):
+    (project.ROOT / "pyproject.toml").write_text(PEERS, encoding="utf-8")
+    assert project.run("--bench") == ["venv", ".[train]", "torch==2.13.0", "mlx[cpu]"]
+    assert project.run("--bench") == []
+    assert (project.ROOT / ".venv-bench" / "made").exists()
+    assert not (project.ROOT / ".venv").exists()
+
+
+def test_a_peer_that_cannot_be_installed_is_named_each_time_and_the_others_are(
+    project, monkeypatch, capsys
+):
+    (project.ROOT / "pyproject.toml").write_text(PEERS, encoding="utf-8")
+
+    def pip(*arguments):
+        if arguments[-1].startswith("torch"):
+            raise SystemExit("this failed")
+        project.calls.append(arguments[-1])
+
+    monkeypatch.setattr(project, "pip", pip)
+    assert project.run("--bench") == ["venv", ".[train]", "mlx[cpu]"]
+    assert "left out, as it cannot be installed here: torch==2.13.0" in capsys.readouterr().out
+    assert project.run("--bench") == []
+    assert "torch==2.13.0" in capsys.readouterr().out
+    (project.VENV / "peers.json").unlink()
+    assert project.run("--bench") == ["mlx[cpu]"]
+
+
 def test_an_old_python_is_refused_with_the_way_out(project, monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 9, 1))
     with pytest.raises(SystemExit, match=r"needs 3.11 or newer.*make PYTHON=python3.12"):
@@ -133,6 +165,6 @@ def test_a_real_environment_is_recognised_and_a_copied_one_is_not(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="make is not there on Windows")
 def test_the_makefile_names_no_absolute_path_and_every_command():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in ("train:", "test:", "test-full:"):
+    for target in ("train:", "test:", "test-full:", "bench:"):
         assert f"\n{target}" in text
     assert "/home" not in text

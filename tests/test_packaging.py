@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "Müllers Übungen"  # a blank and umlauts: such folders are common
 BASE = ("numpy", "safetensors", "click")
 PYTHON = "Scripts/python.exe" if os.name == "nt" else "bin/python"
-CACHES = (".git", ".venv", "build", "dist", "runs", "__pycache__", ".hypothesis", "node_modules")
+CACHES = (".git", ".venv*", "build", "dist", "runs", "__pycache__", ".hypothesis", "node_modules")
 NOT_SOURCE = shutil.ignore_patterns(*CACHES, ".*_cache", "*.egg-info", "*.so", "*.pyd")
 
 

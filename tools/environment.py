@@ -2,6 +2,11 @@
 
     python3 tools/environment.py train        the package and what `make train` needs
     python3 tools/environment.py dev torch    several extras of pyproject.toml
+    python3 tools/environment.py --bench      what `make bench` needs, in .venv-bench
+
+The engines that are compared with (the extra `bench`) get an environment of their own, as none of
+them may change what the package runs with, and come one by one: whichever cannot be installed here
+is named and left out.
 
 Nothing happens when .venv is sound, belongs to this folder, holds these extras and neither
 pyproject.toml nor setup.py has changed since, nor csrc if an extension was built from it. Only the
@@ -16,6 +21,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +30,16 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "installed.json"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 OLDEST = (3, 11)
+BENCH = "--bench"
+PEERS = "peers.json"  # in .venv-bench: which were asked for, and which could not be installed
+
+
+def use(folder: str) -> None:
+    """Work on the environment in another folder of the project."""
+    global VENV, STAMP, PYTHON
+    python = PYTHON.relative_to(VENV)
+    VENV = ROOT / folder
+    STAMP, PYTHON = VENV / STAMP.name, VENV / python
 
 
 def wanted(extras: set[str]) -> dict[str, Any]:
@@ -85,14 +101,52 @@ def make_environment() -> None:
         )
 
 
+def peers() -> list[str]:
+    """The requirements of the extra `bench`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return list(project["project"]["optional-dependencies"]["bench"])
+
+
+def install_peers() -> None:
+    """One after the other; those that failed are named, now and whenever this is asked for."""
+    stamp = VENV / PEERS
+    try:
+        found = json.loads(stamp.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = {}
+    if found.get("asked") != peers():
+        failed = []
+        for requirement in peers():
+            try:
+                pip("install", "--quiet", requirement)
+            except SystemExit:
+                failed.append(requirement)
+        found = {"asked": peers(), "failed": failed}
+        stamp.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    for requirement in found["failed"]:
+        print(
+            f"left out, as it cannot be installed here: {requirement}. To try again, remove "
+            f"{stamp.relative_to(ROOT)}"
+        )
+
+
 def main() -> None:
-    """Compare the stamp with what is wanted; do what is missing."""
+    """Do what the command line asks for."""
     if sys.version_info < OLDEST:
         raise SystemExit(
             f"tools/environment.py: this is Python {sys.version.split()[0]}, but tinygrad_mmb "
             "needs 3.11 or newer. Name one: make PYTHON=python3.12 ..."
         )
-    extras = set(sys.argv[1:])
+    if sys.argv[1:] == [BENCH]:
+        use(".venv-bench")
+        install({"train"})  # its pictures need what those of a training need
+        install_peers()
+    else:
+        install(set(sys.argv[1:]))
+
+
+def install(extras: set[str]) -> None:
+    """Compare the stamp with what is wanted; do what is missing."""
     if not sound():
         make_environment()
     stamp = installed()
