@@ -82,7 +82,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config, backend = session.config, session.config.getoption("--kernels")
     if backend is None:
         return
-    counts = Counter({t.key: t.calls for t in twins_of(backend)})
+    counts = Counter({t.key: t.calls for t in registry.twins_on(backend)})
     if hasattr(config, "workeroutput"):
         config.workeroutput["counts"] = dict(counts)
         return
@@ -102,11 +102,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     idle = sorted(key for key, n in counts.items() if not n)
     if idle:
         terminalreporter.write_line(f"never ran: {', '.join(idle)}", red=True)
-
-
-def twins_of(backend: str) -> list[registry.Kernel]:
-    """What the table holds for a backend; nothing for the reference."""
-    return [t for k in registry.keys() for t in registry.twins(k) if t.backend == backend]  # noqa: SIM118
 
 
 @pytest.fixture(autouse=True)
