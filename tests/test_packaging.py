@@ -37,7 +37,7 @@ def call(*command, **options):
         capture_output=True,
         encoding="utf-8",
         errors="replace",
-        timeout=300,
+        timeout=900,  # three extensions on a busy machine take minutes
         check=False,
         **options,
     )

@@ -133,8 +133,7 @@ def why_not_built(name: str) -> str:
     try:
         return (PACKAGE / f"_{name}.not_built.txt").read_text(encoding="utf-8").strip()
     except OSError:
-        nothing = "MMB_BUILD=none was set at installation, or pybind11 was not there"
-        return UNASKED.get(name, nothing)
+        return UNASKED.get(name, "the installation was told to build nothing, or found no pybind11")
 
 
 def extensions() -> dict[str, Extension]:
