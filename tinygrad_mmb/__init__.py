@@ -83,6 +83,7 @@ from tinygrad_mmb.autograd import (
     no_grad as no_grad,
     set_grad_enabled as set_grad_enabled,
 )
+from tinygrad_mmb.autograd.compiled import use_compiled as _use_compiled
 from tinygrad_mmb.autograd.documentation import document_methods as _document_methods
 from tinygrad_mmb.autograd.interchange import from_dlpack as from_dlpack
 from tinygrad_mmb.autograd.printing import set_printoptions as set_printoptions
@@ -124,6 +125,7 @@ from tinygrad_mmb import utils as utils
 __version__ = "0.1.0"
 
 _document_methods()
+_use_compiled()
 
 # PyTorch computes 1 / 0 = inf without a word, and so do we: NumPy's warnings about it are silenced
 # for our own modules, and only for them.

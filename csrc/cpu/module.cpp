@@ -3,6 +3,7 @@
 // that two variants both inline would be merged by the linker, and an old processor would meet new
 // instructions.
 #include "kernel_table.hpp"
+#include "engine/bindings.hpp"
 #include "pool.hpp"
 
 namespace py = pybind11;
@@ -35,5 +36,6 @@ PYBIND11_MODULE(MMB_MODULE, m) {
     m.def("supported", &supported);
     m.def("threads", &mmb::threads);
     m.def("set_threads", &mmb::set_threads);
+    mmb::add_engine(m);
     for (const mmb::Listed* l = mmb::Listed::head(); l; l = l->next) l->add(m);
 }

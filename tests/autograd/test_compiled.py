@@ -1,0 +1,256 @@
+"""The C++ twins of apply and of the chain rule do what the Python functions do."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import tinygrad_mmb as tm
+from tinygrad_mmb import ops
+from tinygrad_mmb.autograd import Function, compiled
+from tinygrad_mmb.backend.extension import load
+
+pytestmark = pytest.mark.skipif(not load("cpu").active, reason="there is no _cpu here")
+
+
+@pytest.fixture(autouse=True)
+def python_or_not_as_before() -> Iterator[None]:
+    yield
+    compiled.use_compiled()
+
+
+def in_both(run: Callable[[], Any]) -> tuple[Any, Any]:
+    """What `run` returns with the twins, and with Python only."""
+    if not compiled.use_compiled():
+        pytest.skip("MMB_KERNELS pins other kernels, so the twins are out of the way")
+    fast = run()
+    compiled.use_compiled(False)
+    return fast, run()
+
+
+def same(a: Any, b: Any) -> None:
+    assert a.dtype == b.dtype
+    assert a.shape == b.shape
+    np.testing.assert_array_equal(a, b)
+    a, b = (np.where(np.isnan(x), 0, x) for x in (a, b))  # which sign a NaN has, nobody says
+    np.testing.assert_array_equal(np.signbit(a), np.signbit(b))
+
+
+def expression(data: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+    a, b, c = (tm.tensor(x, dtype=x.dtype, requires_grad=True) for x in data)
+    y = ((a * b - c).relu() + (-a) * 2.5).sum() + (b * b).mean() + (c + a[:1]).exp().sum()
+    y.backward()
+    return [y.detach().numpy(), *(x.grad.numpy() for x in (a, b, c))]
+
+
+SPECIAL = st.sampled_from([0.0, -0.0, 1.0, -1.5, 3.25, float("inf"), float("-inf"), float("nan")])
+
+
+@given(
+    st.sampled_from(["float32", "float64"]),
+    st.sampled_from([(1,), (4, 4), (3, 1, 5), (128,), (129,), (7, 40)]),
+    st.data(),
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_values_and_gradients_are_the_same_numbers(dtype: str, shape: Any, data: Any) -> None:
+    arrays = [data.draw(hnp.arrays(dtype, shape, elements=SPECIAL)) for _ in range(3)]
+    for fast, slow in zip(*in_both(lambda: expression(arrays)), strict=True):
+        same(fast, slow)
+
+
+@given(hnp.arrays("float32", st.integers(0, 128), elements=st.floats(-1e3, 1e3, width=32)))
+def test_a_sum_of_few_numbers_has_numpys_bits(x: Any) -> None:
+    compiled.use_compiled()
+    assert tm.tensor(x).sum().item() == np.add.reduce(x)
+
+
+@given(
+    st.sampled_from(["float16", "float32", "float64", "int64", "bool"]),
+    st.sampled_from(["float32", "float64", "int32"]),
+    st.sampled_from([(), (1,), (2, 3)]),
+)
+def test_operands_of_other_dtypes_and_shapes_meet_alike(a: str, b: str, shape: Any) -> None:
+    x, y = np.ones((2, 3), a), np.full(shape, 2, b)
+
+    def run() -> Any:
+        left, right = tm.tensor(x, dtype=x.dtype), tm.tensor(y, dtype=y.dtype)
+        if right.is_floating_point():
+            right.requires_grad_()
+        z = left * right + 1
+        if z.requires_grad:
+            z.sum().backward()
+            return z.detach().numpy(), right.grad.numpy()
+        return (z.numpy(),)
+
+    for fast, slow in zip(*in_both(run), strict=True):
+        same(fast, slow)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x: x + tm.ones(5),
+        lambda x: x * "2",
+        lambda x: x @ tm.ones(7),
+        lambda x: x.backward(),
+        lambda x: (x * 1.0).sum().detach().backward(),
+        lambda x: twice((x * x).sum()),
+        lambda x: written_over(x),
+        lambda x: (x * None).sum(),
+    ],
+)
+def test_errors_are_the_same(wrong: Callable[[Any], Any]) -> None:
+    def run() -> tuple[type, str]:
+        with pytest.raises(Exception) as caught:
+            wrong(tm.ones(2, 3, requires_grad=True))
+        return caught.type, str(caught.value)
+
+    fast, slow = in_both(run)
+    assert fast == slow
+
+
+def twice(y: Any) -> None:
+    y.backward()
+    y.backward()
+
+
+def written_over(x: Any) -> None:
+    y = x * 1.0
+    z = (y * y).sum()
+    y.add_(1.0)
+    z.backward()
+
+
+def test_a_relu_whose_output_was_written_over_is_refused() -> None:
+    compiled.use_compiled()
+    y = tm.ones(3, requires_grad=True).relu()
+    y.add_(1.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation: ReluBackward0"):
+        y.sum().backward()
+
+
+def test_hooks_see_and_replace_gradients() -> None:
+    def run() -> list[Any]:
+        seen: list[Any] = []
+        x = tm.tensor([1.0, -2.0, 3.0], requires_grad=True)
+        y = x * x
+        y.register_hook(lambda g: seen.append(g.numpy()) or g * 10)
+        x.register_hook(lambda g: seen.append(g.numpy()))
+        y.retain_grad()
+        y.relu().sum().backward()
+        return [*seen, x.grad.numpy(), y.grad.numpy()]
+
+    for fast, slow in zip(*in_both(run), strict=True):
+        same(fast, slow)
+
+
+def test_a_second_backward_adds_and_a_gradient_is_never_shared() -> None:
+    def run() -> list[Any]:
+        x, y = tm.ones(3, requires_grad=True), tm.ones(3, requires_grad=True)
+        for _ in range(2):
+            (x + y).sum().backward()
+        x.grad.array[0] = 7
+        return [x.grad.numpy(), y.grad.numpy()]
+
+    for fast, slow in zip(*in_both(run), strict=True):
+        same(fast, slow)
+
+
+def test_higher_derivatives_go_through_the_same_graph() -> None:
+    def run() -> Any:
+        x = tm.tensor([0.5, 2.0], requires_grad=True)
+        (g,) = tm.autograd.grad((x * x * x).sum(), x, create_graph=True)
+        g.sum().backward()
+        return x.grad.numpy()
+
+    same(*in_both(run))
+
+
+def test_a_class_of_a_student_that_is_called_Mul_runs_its_own_rule() -> None:  # noqa: N802
+    class Mul(Function):
+        @staticmethod
+        def forward(a: Any, b: Any) -> Any:
+            return a * b * 100
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            ctx.save_for_backward(*inputs)
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            a, b = ctx.saved_tensors
+            return g * b * 7, g * a * 7
+
+    compiled.use_compiled()
+    a, b = tm.ones(2, requires_grad=True), tm.ones(2)
+    y = Mul.apply(a, b)
+    y.sum().backward()
+    assert y.tolist() == [100, 100]
+    assert a.grad.tolist() == [7, 7]
+
+
+def test_a_rule_that_is_replaced_is_the_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled.use_compiled()
+    x = tm.ones(2, requires_grad=True)
+    (x * x).sum().backward()  # the twin has run
+    monkeypatch.setattr(
+        ops.elementwise.Mul, "backward", staticmethod(lambda ctx, g: (g * 5, g * 6))
+    )
+    x.grad = None
+    (x * x).sum().backward()
+    assert x.grad.tolist() == [11, 11]
+
+
+def test_reference_kernels_leave_the_arithmetic_to_numpy() -> None:
+    compiled.use_compiled()
+    ran = []
+
+    class Watched(Function):
+        @staticmethod
+        def forward(x: Any) -> Any:
+            ran.append(type(x))
+            return x
+
+    with tm.use_kernels("reference"):
+        assert Watched.apply(tm.ones(2)).tolist() == [1, 1]
+    assert ran == [np.ndarray]
+
+
+def test_a_step_leaves_no_objects_and_no_references_behind() -> None:
+    compiled.use_compiled()
+    x, w = tm.ones(4, 4, requires_grad=True), tm.ones(4, 4, requires_grad=True)
+
+    def step() -> None:
+        x.grad = w.grad = None
+        ((x * w + x).relu() - w).sum().backward()
+
+    step()
+    gc.collect()
+    gc.disable()
+    try:
+        counts = [sys.getrefcount(o) for o in (x.array, x, None.__class__, np.dtype("float32"))]
+        objects = len(gc.get_objects())
+        for _ in range(50):
+            step()
+        assert len(gc.get_objects()) - objects < 20  # nothing waits for the collector
+        after = [sys.getrefcount(o) for o in (x.array, x, None.__class__, np.dtype("float32"))]
+        assert all(b - a < 20 for a, b in zip(counts, after, strict=True))
+    finally:
+        gc.enable()
+
+
+def test_a_deep_graph_does_not_overflow() -> None:
+    compiled.use_compiled()
+    x = y = tm.ones(1, requires_grad=True)
+    for _ in range(20_000):
+        y = y + 1.0
+    y.sum().backward()
+    assert x.grad.item() == 1
