@@ -1,23 +1,17 @@
-// What a matrix product does to its numbers before it stores them: y = activation(x + bias).
+// What a matrix product does to its numbers before it stores them: C = activation(Z), Z = A B + bias.
+// The formulas are those of elementwise.cuh. The way back is kernels/bias_activation.cu; that of a
+// GELU starts from Z, so a kernel may be given a place to store Z as well.
 #pragma once
-#include "storage.cuh"
+#include "elementwise.cuh"
 
-enum Activation { LINEAR = 0, RELU = 1, GELU = 2 };  // in tinygrad_mmb/kernels/cuda/matmul.py too
-
-template <class S>
-__device__ __forceinline__ S relu(S v) {
-    return v < S(0) ? S(0) : v;  // a NaN stays one
-}
-
-// v Φ(v), the exact one, PyTorch's default.
-template <class S>
-__device__ __forceinline__ S gelu(S v) {
-    return S(0.5) * v * (S(1) + erf(v * S(0.70710678118654752)));  // √½
-}
+enum Activation { LINEAR = 0, RELU = 1, GELU = 2, GELU_TANH = 3 };  // in kernels/cuda/matmul_launch.py too
 
 template <class S>
 __device__ __forceinline__ S activate(S v, int activation) {
-    return activation == RELU ? relu(v) : activation == GELU ? gelu(v) : v;
+    return activation == RELU        ? Relu::value(v)
+           : activation == GELU      ? Gelu::value(v)
+           : activation == GELU_TANH ? GeluTanh::value(v)
+                                     : v;
 }
 
 template <class S, class F>
@@ -33,6 +27,7 @@ __device__ __forceinline__ void each(S (&numbers)[N], F change) {
 // All numbers of a thread, an array of arrays: one branch, and not one for each.
 template <class A, int N>
 __device__ __forceinline__ void activate(A (&numbers)[N], int activation) {
-    if (activation == RELU) each(numbers, [](auto v) { return relu(v); });
-    if (activation == GELU) each(numbers, [](auto v) { return gelu(v); });
+    if (activation == RELU) each(numbers, [](auto v) { return Relu::value(v); });
+    if (activation == GELU) each(numbers, [](auto v) { return Gelu::value(v); });
+    if (activation == GELU_TANH) each(numbers, [](auto v) { return GeluTanh::value(v); });
 }

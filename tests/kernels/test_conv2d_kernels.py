@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 import tinygrad_mmb as tm
 import tinygrad_mmb.nn.functional as F  # noqa: N812
 from tests.kernels.emulation import EPS, assert_same_bits, in_every_order, moved, on_kernels
-from tinygrad_mmb.autograd.gradcheck import gradcheck
+from tinygrad_mmb import nn
+from tinygrad_mmb.autograd.gradcheck import gradcheck, gradgradcheck
 from tinygrad_mmb.kernels.cuda import conv2d as wrapper
+from tinygrad_mmb.kernels.launch.emulated import emulator
+from tinygrad_mmb.nn.samples import as_function
 from tinygrad_mmb.ops.convolution import Conv2d
 from tinygrad_mmb.ops.windows import Fold, Geometry, Windows
 
@@ -165,3 +168,32 @@ def test_pytorch_agrees():
     np.testing.assert_allclose(mine.detach().numpy(), y.detach().numpy(), rtol=1e-11, atol=1e-12)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_layer_and_its_relu_are_one_launch_and_compute_what_the_definition_says(dtype):
+    model = nn.Sequential(nn.Conv2d(2, 3, 3, 2, 1), nn.ReLU()).to(getattr(tm, dtype))
+    weight, bias = (p.detach().numpy() for p in model.parameters())
+    x = tm.tensor(RNG.standard_normal((4, 2, 7, 6)).astype(dtype), requires_grad=True)
+    with emulator("check", profile=True) as e:
+        y = on_kernels(model, x)
+        assert [p["kernel"].partition("_f")[0] for p in e.profiles] == ["conv2d_relu"]
+        g = RNG.standard_normal(y.shape).astype(dtype)
+        on_kernels(y.backward, tm.tensor(g))
+    z = convolved(x.detach().numpy(), weight, bias, (2, 2), (1, 1), (1, 1), 1)
+    tolerance = 40 * EPS[dtype] * 8  # sums of some dozens of numbers of size 1
+    np.testing.assert_allclose(y.detach().numpy(), np.maximum(z, 0), rtol=0, atol=tolerance)
+    gated = tm.tensor(np.where(z > 0, g, 0), dtype=tm.float64)
+    wide = [v.detach().to(tm.float64).requires_grad_() for v in (x, *model.parameters())]
+    expected = tm.autograd.grad(F.conv2d(*wide, 2, 1), wide, gated)
+    for found, gradient in zip((x, *model.parameters()), expected, strict=True):
+        np.testing.assert_allclose(found.grad.numpy(), gradient.numpy(), rtol=0, atol=4 * tolerance)
+
+
+def test_a_layer_and_its_relu_pass_gradient_checks_through_the_kernels():
+    model = nn.Sequential(nn.Conv2d(2, 2, 2), nn.ReLU()).double()
+    x = tm.tensor(RNG.standard_normal((2, 2, 3, 4)), requires_grad=True)
+    f, parameters = as_function(model)
+    with tm.use_kernels("emulator"):
+        assert gradcheck(f, (x, *parameters))
+        assert gradgradcheck(f, (x, *parameters), atol=1e-4)

@@ -118,6 +118,7 @@ ACTIVATED = {
     None: lambda x: x,
     "relu": lambda x: np.maximum(x, 0.0),
     "gelu": lambda x: x * 0.5 * (1.0 + np.vectorize(math.erf)(x / np.sqrt(2.0))),
+    "gelu_tanh": lambda x: x * 0.5 * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3))),
 }
 
 
@@ -135,9 +136,21 @@ def test_bias_and_activation_are_part_of_the_product(dtype, shape, tolerance, ac
     rows, cols, depth = shape
     a, b = operands(Case(rows, cols, depth), dtype)
     bias = np.linspace(-3, 3, cols).astype(dtype)
+    z = np.empty((rows, cols), dtype)
     y = matmul_launch.product(a, b, bias, activation)
-    expected = ACTIVATED[activation](a.astype(float) @ b.astype(float) + bias.astype(float))
-    np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_array_equal(matmul_launch.product(a, b, bias, activation, z), y)
+    expected = a.astype(float) @ b.astype(float) + bias.astype(float)
+    np.testing.assert_allclose(z, expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(y, ACTIVATED[activation](expected), rtol=tolerance, atol=tolerance)
+
+
+def test_what_precedes_the_activation_is_stored_for_each_matrix_of_a_batch():
+    a, b = np.ones((2, 5, 1, 4, 3), np.float32), np.arange(180, dtype=np.float32) - 90
+    b = b.reshape(5, 6, 3, 2)
+    z = np.empty((2, 5, 6, 4, 2), np.float32)
+    y = matmul_launch.product(a, b, None, "relu", z)
+    np.testing.assert_array_equal(z, a @ b)
+    np.testing.assert_array_equal(y, np.maximum(z, 0))
 
 
 def test_relu_keeps_nan_and_a_product_carries_infinities():

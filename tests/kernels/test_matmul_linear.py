@@ -8,9 +8,12 @@ import pytest
 import tinygrad_mmb as tm
 from tests.kernels.emulation import in_every_order, on_kernels
 from tinygrad_mmb import nn, ops
-from tinygrad_mmb.kernels.cuda.linear import is_affine, linear, linear_backward
+from tinygrad_mmb.kernels import registry
+from tinygrad_mmb.kernels.cuda.linear import is_affine, linear_backward
 from tinygrad_mmb.kernels.launch.arguments import Copies
 from tinygrad_mmb.kernels.launch.emulated import emulator
+from tinygrad_mmb.nn.samples import as_function
+from tinygrad_mmb.ops.linear import LinearGelu
 
 TOLERANCE = {"float16": 2e-2, "float32": 2e-5, "float64": 1e-12}  # sums of 40 numbers of size 1
 
@@ -71,14 +74,97 @@ def test_a_layer_passes_gradient_checks_through_the_kernels_in_float64(rng):
         assert tm.autograd.gradgradcheck(ops.linear, inputs)
 
 
-@pytest.mark.parametrize("activation", ["relu", "gelu"])
-def test_an_activation_comes_with_the_same_launch(activation, rng):
-    x, w, bias = (rng.standard_normal(s) for s in ((9, 5), (7, 5), (7,)))
+PAIRS = {
+    "relu": (nn.ReLU, ops.relu),
+    "gelu": (nn.GELU, ops.gelu),
+    "gelu_tanh": (lambda: nn.GELU("tanh"), lambda z: ops.gelu(z, approximate="tanh")),
+}
+EACH_PAIR = pytest.mark.parametrize("kind", PAIRS)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("shape", [(40,), (33, 40), (2, 3, 40), (0, 40), (3, 1100)])
+@EACH_PAIR
+def test_a_layer_and_its_activation_compute_what_the_formula_says(kind, shape, dtype, rng):
+    module, formula = PAIRS[kind]
+    model = nn.Sequential(nn.Linear(shape[-1], 17), module()).to(getattr(tm, dtype))
+    x = tm.tensor(rng.standard_normal(shape).astype(dtype), requires_grad=True)
+    g = rng.standard_normal((*shape[:-1], 17))
+    wide = [v.detach().to(tm.float64).requires_grad_() for v in (x, *model.parameters())]
+    y = on_kernels(model, x)
+    on_kernels(y.backward, tm.tensor(g.astype(dtype)))
+    expected = formula(ops.linear(*wide))
+    expected.backward(tm.tensor(g))
+    tolerance = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
+    np.testing.assert_allclose(y.detach().numpy(), expected.detach().numpy(), **tolerance)
+    for found, e in zip((x, *model.parameters()), wide, strict=True):
+        assert found.grad.dtype == found.dtype
+        np.testing.assert_allclose(found.grad.numpy(), e.grad.numpy(), **tolerance)
+
+
+@EACH_PAIR
+def test_both_are_one_launch_there_and_one_before_the_products_back(kind, rng):
+    model = nn.Sequential(nn.Linear(5, 7), PAIRS[kind][0]())
+    x = tm.tensor(rng.standard_normal((9, 5)).astype(np.float32), requires_grad=True)
+    g = tm.tensor(rng.standard_normal((9, 7)).astype(np.float32))
     with emulator("check", profile=True) as e:
-        y = linear(x, w, bias, activation)
-    assert len(e.profiles) == 1
-    reference = getattr(nn.functional, activation)(tm.tensor(x @ w.T + bias)).numpy()
-    np.testing.assert_allclose(y, reference, atol=1e-12)
+        y = on_kernels(model, x)
+        there = len(e.profiles)
+        on_kernels(y.backward, g)
+    forward, gradients, *products = [p["kernel"] for p in e.profiles]
+    assert (there, gradients, len(products)) == (1, f"{kind}_gradients_f32", 2)
+    assert all(name.startswith("matmul_") for name in (forward, *products))
+
+
+@EACH_PAIR
+def test_both_pass_gradient_checks_through_the_kernels(kind, rng):
+    model = nn.Sequential(nn.Linear(5, 4), PAIRS[kind][0]()).double()
+    x = tm.tensor(rng.standard_normal((6, 5)), requires_grad=True)
+    f, parameters = as_function(model)
+    with tm.use_kernels("emulator"):
+        assert tm.autograd.gradcheck(f, (x, *parameters))
+        assert tm.autograd.gradgradcheck(f, (x, *parameters), atol=1e-4)
+
+
+def test_a_model_trains_on_the_joined_kernels_as_on_the_reference(rng):
+    x = tm.tensor(rng.standard_normal((20, 6)).astype(np.float32))
+    t = tm.tensor(rng.standard_normal((20, 2)).astype(np.float32))
+    keys = "LinearRelu", "LinearRelu.backward", "LinearGelu", "LinearGelu.backward"
+    ran, found = {}, {}
+    for backend in ("reference", "emulator"):
+        tm.manual_seed(0)
+        model = nn.Sequential(
+            nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 9), nn.GELU(), nn.Linear(9, 2)
+        )
+        optimizer = tm.optim.SGD(model.parameters(), lr=0.1)
+        before = [calls(key) for key in keys]
+        with tm.use_kernels(backend):
+            for _ in range(3):
+                optimizer.zero_grad()
+                nn.functional.mse_loss(model(x), t).backward()
+                optimizer.step()
+        ran[backend] = [calls(key) - n for key, n in zip(keys, before, strict=True)]
+        found[backend] = [p.detach().numpy() for p in model.parameters()]
+    assert ran == {"reference": [0, 0, 0, 0], "emulator": [3, 3, 3, 3]}
+    for a, b in zip(*found.values(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def calls(key):
+    """How often the emulated kernel of a key has run."""
+    (twin,) = [t for t in registry.twins(key) if t.backend == "emulator"]
+    return twin.calls
+
+
+def test_a_gradient_of_what_precedes_the_activation_goes_to_the_reference(rng):
+    x, w = (tm.tensor(rng.standard_normal(s), requires_grad=True) for s in ((4, 5), (3, 5)))
+    results = []
+    for backend in ("reference", "emulator"):
+        with tm.use_kernels(backend):
+            y, z = LinearGelu.apply(x, w, None, "none")
+            results.append(tm.autograd.grad((y * z).sum(), [x, w]))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12, atol=1e-12)
 
 
 def test_gradients_are_the_same_bits_in_every_order(rng):

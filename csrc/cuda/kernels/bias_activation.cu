@@ -1,71 +1,83 @@
-// What follows a matrix product: y = activation(x + bias), the bias a number per column; and the way back,
-// dz = activation'(x + bias) ∂L/∂y, where z = x + bias.
+// The way back of y = activation(z), z = x Wᵀ + bias (epilogue.cuh), as far as it is elementwise:
 //
-//   y, x, g, dz   (rows, cols), contiguous; bias (cols); y may be x, dz may be g
-//   grid          a block of (columns, rows) threads, as many columns as a row has use for
-//   bytes         2 · rows · cols · sizeof(T) there, 3 · back; the bias stays in the cache
+//   dz = activation'(z) g,   dbias = Σ dz over the rows,   g = ∂L/∂y
 //
-// Three passes in one: PyTorch without compilation reads and writes x for the sum and again for the
-// activation. ∂L/∂bias is the sum of dz over its rows, which is a reduction and not here. matmul has
-// this as its epilogue, which saves the pass altogether. Not measured yet.
+//   dz, g, saved   (rows, cols), contiguous; saved is y of a ReLU, which has z's sign, and z of a GELU
+//   dbias          (cols), or null: not wanted
+//   parts          (gridDim.y, cols): where the rows are shared out among several blocks, the sum of
+//                  each; matmul_add_splits adds them. null where gridDim.y is 1
+//   grid           (⌈cols / (32 packs)⌉, parts of `share` rows each); block (32, 8)
+//   bytes          3 · rows · cols · sizeof(T): one reading of g and saved, one writing of dz
+//
+// Two passes in one: a sum of its own would read dz once more, a quarter of all. A thread has a pack
+// of columns and every eighth row; the eight sums of a column are added at the end, always in the same
+// order, and so are the parts: no atomics, the same bits in every run. Not measured yet.
 #include "elementwise.cuh"
 
-// All of a row's packs, or its numbers where a row does not begin at a multiple of 16 bytes.
-template <class T, class F, class... X>
-__device__ __forceinline__ void map_rows(T* y, const T* bias, int64_t rows, int64_t cols, const F& f, const X*... x) {
+constexpr int LANES = 32, TURNS = 8;  // threads along a row, and rows at a time
+
+template <class T, class F>
+__global__ void __launch_bounds__(LANES* TURNS)
+    bias_activation_gradients(T* dz, T* dbias, computed_t<T>* parts, const T* g, const T* saved, int64_t rows,
+                              int64_t cols, int64_t share) {
+    using S = computed_t<T>;
     constexpr int N = PACK<T>;
-    const int64_t row = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
-    if (row >= rows) return;
-    const int64_t start = row * cols;
-    const bool aligned = is_aligned16(y) && is_aligned16(bias) && (... && is_aligned16(x)) && cols % N == 0;
-    const int64_t packs = aligned ? cols / N : 0;
-    const auto of_packs = [&](const Pack<T, N> b, const auto... in) {  // by value: one load of 16 bytes each
+    __shared__ S sums[TURNS][LANES * N];
+    const int lane = threadIdx.x, turn = threadIdx.y;
+    const int64_t col0 = static_cast<int64_t>(blockIdx.x) * LANES * N;
+    const int64_t row0 = blockIdx.y * share, after = min(rows, row0 + share);
+    const bool packs = is_aligned16(dz) && is_aligned16(g) && is_aligned16(saved) && cols % N == 0;
+    // the columns of a thread lie side by side in a pack, else those of neighbouring threads do
+    const auto column = [&](int lane, int k) { return col0 + (packs ? lane * N + k : k * LANES + lane); };
+    const auto gradient = [](S g, S saved, S& sum) {
+        const S slope = F::slope(g, saved);
+        sum += slope;
+        return narrow<T>(slope);
+    };
+    const auto of_packs = [&](const Pack<T, N> g, const Pack<T, N> saved, S(&sum)[N]) {  // by value: a load each
         Pack<T, N> out;
 #pragma unroll
-        for (int k = 0; k < N; ++k) out.v[k] = narrow<T>(f(widen(b.v[k]), widen(in.v[k])...));
+        for (int k = 0; k < N; ++k) out.v[k] = gradient(widen(g.v[k]), widen(saved.v[k]), sum[k]);
         return out;
     };
-    for (int64_t j = threadIdx.x; j < packs; j += blockDim.x)
-        reinterpret_cast<Pack<T, N>*>(y + start)[j] = of_packs(
-            reinterpret_cast<const Pack<T, N>*>(bias)[j], reinterpret_cast<const Pack<X, N>*>(x + start)[j]...);
-    for (int64_t j = packs * N + threadIdx.x; j < cols; j += blockDim.x)
-        y[start + j] = narrow<T>(f(widen(bias[j]), widen(x[start + j])...));
+
+    S sum[N] = {};
+    for (int64_t row = row0 + turn; row < after; row += TURNS) {
+        const int64_t i = row * cols;
+        if (packs) {
+            const int64_t p = i + column(lane, 0);
+            if (column(lane, 0) < cols)
+                *reinterpret_cast<Pack<T, N>*>(dz + p) = of_packs(*reinterpret_cast<const Pack<T, N>*>(g + p),
+                                                                  *reinterpret_cast<const Pack<T, N>*>(saved + p), sum);
+        } else {
+#pragma unroll
+            for (int k = 0; k < N; ++k)
+                if (const int64_t c = column(lane, k); c < cols)
+                    dz[i + c] = gradient(widen(g[i + c]), widen(saved[i + c]), sum[k]);
+        }
+    }
+    if (dbias == nullptr) return;
+
+#pragma unroll
+    for (int k = 0; k < N; ++k) sums[turn][k * LANES + lane] = sum[k];
+    __syncthreads();
+    for (int i = turn * LANES + lane; i < LANES * N; i += TURNS * LANES) {
+        const int64_t col = column(i % LANES, i / LANES);
+        if (col >= cols) continue;
+        S total = 0;
+#pragma unroll
+        for (int t = 0; t < TURNS; ++t) total += sums[t][i];
+        if (gridDim.y == 1) dbias[col] = narrow<T>(total);
+        else parts[blockIdx.y * cols + col] = total;
+    }
 }
 
-template <class T, class F>
-__global__ void __launch_bounds__(256) bias_activation(T* y, const T* x, const T* bias, int64_t rows, int64_t cols) {
-    map_rows(y, bias, rows, cols, [](auto b, auto x) { return F::value(x + b); }, x);
-}
-
-// Nothing but x is kept. `slope` is asked at z: of a ReLU z and y have the same sign, so z will do.
-template <class T, class F>
-__global__ void __launch_bounds__(256)
-    bias_activation_slope(T* dz, const T* g, const T* x, const T* bias, int64_t rows, int64_t cols) {
-    map_rows(dz, bias, rows, cols, [](auto b, auto g, auto x) { return F::slope(g, x + b); }, g, x);
-}
-
-MMB_KERNEL_AS(bias_relu_f32, bias_activation<float, Relu>);
-MMB_KERNEL_AS(bias_relu_f64, bias_activation<double, Relu>);
-MMB_KERNEL_AS(bias_relu_f16, bias_activation<__half, Relu>);
-MMB_KERNEL_AS(bias_gelu_f32, bias_activation<float, Gelu>);
-MMB_KERNEL_AS(bias_gelu_f64, bias_activation<double, Gelu>);
-MMB_KERNEL_AS(bias_gelu_f16, bias_activation<__half, Gelu>);
-MMB_KERNEL_AS(bias_gelu_tanh_f32, bias_activation<float, GeluTanh>);
-MMB_KERNEL_AS(bias_gelu_tanh_f64, bias_activation<double, GeluTanh>);
-MMB_KERNEL_AS(bias_gelu_tanh_f16, bias_activation<__half, GeluTanh>);
-MMB_KERNEL_AS(bias_silu_f32, bias_activation<float, Silu>);
-MMB_KERNEL_AS(bias_silu_f64, bias_activation<double, Silu>);
-MMB_KERNEL_AS(bias_silu_f16, bias_activation<__half, Silu>);
-
-MMB_KERNEL_AS(bias_relu_slope_f32, bias_activation_slope<float, Relu>);
-MMB_KERNEL_AS(bias_relu_slope_f64, bias_activation_slope<double, Relu>);
-MMB_KERNEL_AS(bias_relu_slope_f16, bias_activation_slope<__half, Relu>);
-MMB_KERNEL_AS(bias_gelu_slope_f32, bias_activation_slope<float, Gelu>);
-MMB_KERNEL_AS(bias_gelu_slope_f64, bias_activation_slope<double, Gelu>);
-MMB_KERNEL_AS(bias_gelu_slope_f16, bias_activation_slope<__half, Gelu>);
-MMB_KERNEL_AS(bias_gelu_tanh_slope_f32, bias_activation_slope<float, GeluTanh>);
-MMB_KERNEL_AS(bias_gelu_tanh_slope_f64, bias_activation_slope<double, GeluTanh>);
-MMB_KERNEL_AS(bias_gelu_tanh_slope_f16, bias_activation_slope<__half, GeluTanh>);
-MMB_KERNEL_AS(bias_silu_slope_f32, bias_activation_slope<float, Silu>);
-MMB_KERNEL_AS(bias_silu_slope_f64, bias_activation_slope<double, Silu>);
-MMB_KERNEL_AS(bias_silu_slope_f16, bias_activation_slope<__half, Silu>);
+MMB_KERNEL_AS(relu_gradients_f32, bias_activation_gradients<float, Relu>);
+MMB_KERNEL_AS(relu_gradients_f64, bias_activation_gradients<double, Relu>);
+MMB_KERNEL_AS(relu_gradients_f16, bias_activation_gradients<__half, Relu>);
+MMB_KERNEL_AS(gelu_gradients_f32, bias_activation_gradients<float, Gelu>);
+MMB_KERNEL_AS(gelu_gradients_f64, bias_activation_gradients<double, Gelu>);
+MMB_KERNEL_AS(gelu_gradients_f16, bias_activation_gradients<__half, Gelu>);
+MMB_KERNEL_AS(gelu_tanh_gradients_f32, bias_activation_gradients<float, GeluTanh>);
+MMB_KERNEL_AS(gelu_tanh_gradients_f64, bias_activation_gradients<double, GeluTanh>);
+MMB_KERNEL_AS(gelu_tanh_gradients_f16, bias_activation_gradients<__half, GeluTanh>);

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.kernels.cuda.elementwise import sloped
 from tinygrad_mmb.kernels.cuda.ladder import Step, enter
 from tinygrad_mmb.kernels.cuda.matmul_launch import product
 from tinygrad_mmb.kernels.cuda.windows import columns_of
@@ -52,12 +53,26 @@ def is_gradient(g: Array, x: Array, weight: Array, extras: Any, **options: Any) 
 
 @cuda_kernel("Conv2d", accepts=is_convolution)
 def conv2d(x: Array, weight: Array, bias: Array | None, geometry: Any, groups: int) -> WithExtras:
+    return convolved("conv2d", x, weight, bias, geometry, groups)
+
+
+@cuda_kernel("Conv2dRelu", accepts=is_convolution)
+def conv2d_relu(
+    x: Array, weight: Array, bias: Array | None, geometry: Any, groups: int
+) -> WithExtras:
+    return convolved("conv2d_relu", x, weight, bias, geometry, groups)
+
+
+def convolved(
+    kernel: str, x: Array, weight: Array, bias: Array | None, geometry: Any, groups: int
+) -> WithExtras:
+    """The convolution, with the activation or without, in one launch."""
     counts = counts_of(geometry, x.shape[2:])
     y: Array = namespace(x).empty((x.shape[0], weight.shape[0], *counts), x.dtype)
     arrays = [None if a is None else contiguous(a) for a in (x, weight, bias)]
     grid = tiles(weight.shape[0] // groups, x.shape[0] * math.prod(counts), groups)
     shape = described(x, weight, geometry, groups, 1)
-    cuda_function(FILE, f"conv2d_{suffix(x)}")(grid, (THREADS,), (y, *arrays, shape))
+    cuda_function(FILE, f"{kernel}_{suffix(x)}")(grid, (THREADS,), (y, *arrays, shape))
     return WithExtras(y, (geometry, groups))
 
 
@@ -71,6 +86,26 @@ def conv2d_backward(
     dweight = gradient_of_filters(g, x, weight, geometry, groups) if need_weight else None
     dbias = gradient_of_bias(g) if need_bias else None
     return dx, dweight, dbias, None, None
+
+
+def is_gradient_of_relu(
+    g: Array, x: Array, weight: Array, y: Array, extras: Any, **options: Any
+) -> bool:
+    """Whether the kernels take the gradient of what the forward twin computed."""
+    return is_float(g, x, weight, y, wide=True)
+
+
+@cuda_kernel("Conv2dRelu.backward", accepts=is_gradient_of_relu)
+def conv2d_relu_backward(
+    g: Array,
+    x: Array,
+    weight: Array,
+    y: Array,
+    extras: tuple[Any, int],
+    needs_input_grad: Any,
+) -> tuple[Any, ...]:
+    (dz,) = sloped("relu")(g, y, needs_input_grad)
+    return conv2d_backward(dz, x, weight, extras, needs_input_grad)
 
 
 def gradient_of_images(g: Array, x: Array, weight: Array, geometry: Any, groups: int) -> Array:

@@ -22,12 +22,20 @@ from tinygrad_mmb.kernels.cuda.matmul_plan import (
 from tinygrad_mmb.kernels.launch import contiguous, cuda_function, int32, int64, suffix
 from tinygrad_mmb.kernels.launch.tensor_map import tensor_map
 
-ACTIVATIONS = {None: 0, "relu": 1, "gelu": 2}  # csrc/cuda/epilogue.cuh
+ACTIVATIONS = {None: 0, "relu": 1, "gelu": 2, "gelu_tanh": 3}  # csrc/cuda/epilogue.cuh
 SIMT, MMA, WGMMA = (f"matmul/{f}.cu" for f in ("08_double_buffered", "09_tensor_cores", "10_wgmma"))
 
 
-def product(a: Array, b: Array, bias: Array | None = None, activation: str | None = None) -> Array:
+def product(
+    a: Array,
+    b: Array,
+    bias: Array | None = None,
+    activation: str | None = None,
+    z: Array | None = None,
+) -> Array:
     """activation(a b + bias): (..., M, K) and (..., K, N) → (..., M, N), by the production kernel.
+
+    `z`, shaped like the result and contiguous, takes a b + bias in the same launch.
 
     float16 goes to the tensor cores where there are any (sm_80), summed in float32. float32 and
     float64 are exact products summed in their own precision: tf32 is for those who ask, by name.
@@ -43,12 +51,13 @@ def product(a: Array, b: Array, bias: Array | None = None, activation: str | Non
     batch = batch_of(a, b, shape)
     if batch is None:  # more dimensions than a kernel takes: one of them here
         for i in range(shape[0]):
-            y[i] = product(at(a, i, len(shape)), at(b, i, len(shape)), bias, activation)
+            part = None if z is None else z[i]
+            y[i] = product(at(a, i, len(shape)), at(b, i, len(shape)), bias, activation, part)
         return y
     if narrow:
-        return tensor_core_product(y, a, b, bias, activation, batch, "f16")
+        return tensor_core_product(y, a, b, bias, activation, batch, "f16", z)
     best = plan(rows, cols, depth, batch.outer * batch.inner, a)
-    return simt_product(y, a, b, bias, activation, batch, best)
+    return simt_product(y, a, b, bias, activation, batch, best, z)
 
 
 class Batch(NamedTuple):
@@ -109,6 +118,7 @@ def simt_product(
     activation: str | None,
     batch: Batch,
     plan: Plan,
+    z: Array | None = None,
 ) -> Array:
     """By 08_double_buffered.cu."""
     tile, splits = plan
@@ -128,16 +138,26 @@ def simt_product(
     cuda_function(SIMT, f"matmul_{tile.name}_{suffix(y)}")(
         (blocks,),
         (tile.threads,),
-        (y, partial, a, b, bias, act, *sizes, *map(int64, strides)),
+        (y, z, partial, a, b, bias, act, *sizes, *map(int64, strides)),
         shared,
     )
-    if partial is not None:
-        grid = min(ceil(y.size, 256), 8 * multiprocessors(y))
-        cuda_function(SIMT, f"matmul_add_splits_{suffix(y)}")(
-            (grid,),
-            (256,),
-            (y, partial, bias, act, int32(splits), int32(cols), int64(cols), int64(y.size)),
-        )
+    return y if partial is None else add_splits(y, partial, bias, activation, z)
+
+
+def add_splits(
+    y: Array,
+    partial: Array,
+    bias: Array | None = None,
+    activation: str | None = None,
+    z: Array | None = None,
+) -> Array:
+    """y = activation(Σ partial + bias), the sum over the first dimension, always in its order."""
+    cols = y.shape[-1]
+    grid = min(ceil(y.size, 256), 8 * multiprocessors(y))
+    numbers = int32(ACTIVATIONS[activation]), int32(len(partial)), int32(cols)
+    cuda_function(SIMT, f"matmul_add_splits_{suffix(y)}")(
+        (grid,), (256,), (y, z, partial, bias, *numbers, int64(cols), int64(y.size))
+    )
     return y
 
 
@@ -154,6 +174,7 @@ def tensor_core_product(
     activation: str | None,
     batch: Batch,
     number: str,
+    z: Array | None = None,
 ) -> Array:
     """By 09_tensor_cores.cu, for operands that are contiguous in rows or in columns."""
     rows, depth, cols = a.shape[-2], a.shape[-1], b.shape[-1]
@@ -170,7 +191,7 @@ def tensor_core_product(
     cuda_function(MMA, f"matmul_{size}_{a_layout}{b_layout}_{number}")(
         (blocks,),
         (threads,),
-        (y, a, b, bias, *map(int32, sizes), *map(int64, strides)),
+        (y, z, a, b, bias, *map(int32, sizes), *map(int64, strides)),
         shared,
     )
     return y

@@ -124,7 +124,8 @@ struct WindowsOf {
     }
 };
 
-template <class T>
+// RELU: y is 0 where the sum is negative, while it is in a register; a NaN stays one.
+template <class T, bool RELU>
 __global__ void __launch_bounds__(256)
     conv2d(T* __restrict__ y, const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias,
            const __grid_constant__ Convolution c) {
@@ -140,7 +141,8 @@ __global__ void __launch_bounds__(256)
             int window;
             const int64_t image = columns.per_image.split(i, window);
             const int filter = group * c.filters + o;
-            y[(image * c.groups * c.filters + filter) * windows + window] = bias ? sum + bias[filter] : sum;
+            const T z = bias ? sum + bias[filter] : sum;
+            y[(image * c.groups * c.filters + filter) * windows + window] = RELU && z < T(0) ? T(0) : z;
         });
 }
 
@@ -252,8 +254,10 @@ __global__ void __launch_bounds__(256)
     if (threadIdx.x == 0) dbias[blockIdx.x] = sum;
 }
 
-MMB_KERNEL_AS(conv2d_f32, conv2d<float>);
-MMB_KERNEL_AS(conv2d_f64, conv2d<double>);
+MMB_KERNEL_AS(conv2d_f32, conv2d<float, false>);
+MMB_KERNEL_AS(conv2d_f64, conv2d<double, false>);
+MMB_KERNEL_AS(conv2d_relu_f32, conv2d<float, true>);
+MMB_KERNEL_AS(conv2d_relu_f64, conv2d<double, true>);
 MMB_KERNEL_AS(conv2d_dx_f32, conv2d_dx<float>);
 MMB_KERNEL_AS(conv2d_dx_f64, conv2d_dx<double>);
 MMB_KERNEL_AS(conv2d_dweight_f32, conv2d_dweight<float>);

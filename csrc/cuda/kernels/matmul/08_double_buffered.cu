@@ -1,8 +1,9 @@
 // Ladder of C = A B, step 8: the next tiles fly in while this one is multiplied. The kernel that the
 // engine uses for float32 and float64.
 //
-//   C = activation(A B + bias),   activation: none, ReLU, GELU;   bias: none, or a number per column
+//   C = activation(Z), Z = A B + bias,   activation: none, ReLU, GELU;   bias: none, or a number per column
 //
+//   Z        stored too where it is not null, as C is: the way back of a GELU starts from it
 //   A (M, K), B (K, N): any strides: aᵣₖ = A[r · a_row + k · a_col], so a transpose costs nothing
 //   C (M, N), row by row, ldc numbers from one row to the next
 //   batches  of them, in two dimensions: number z is the pair (z / inner, z % inner), with a stride each
@@ -184,11 +185,11 @@ __device__ __forceinline__ void tile_of(int number, int rows, int cols, int& row
 
 template <class T, class Tile, bool ASYNCHRONOUS>
 __global__ void __launch_bounds__(Tile::THREADS, Tile::BLOCKS)
-    matmul_tiles(T* __restrict__ C, computed_t<T>* __restrict__ partial, const T* __restrict__ A,
-                 const T* __restrict__ B, const T* __restrict__ bias, int activation, int M, int N,
-                 int K, int splits, int batches, int inner, long long a_row, long long a_col,
-                 long long b_row, long long b_col, long long ldc, long long a_outer,
-                 long long a_inner, long long b_outer, long long b_inner) {
+    matmul_tiles(T* __restrict__ C, T* __restrict__ Z, computed_t<T>* __restrict__ partial,
+                 const T* __restrict__ A, const T* __restrict__ B, const T* __restrict__ bias,
+                 int activation, int M, int N, int K, int splits, int batches, int inner,
+                 long long a_row, long long a_col, long long b_row, long long b_col, long long ldc,
+                 long long a_outer, long long a_inner, long long b_outer, long long b_inner) {
     using S = computed_t<T>;
     constexpr int BM = Tile::BM, BN = Tile::BN, THREADS = Tile::THREADS, P = PACK<S>;
     constexpr int A_STAGE = BK * ROW<BM, S>, B_STAGE = BK * ROW<BN, S>;
@@ -260,48 +261,52 @@ __global__ void __launch_bounds__(Tile::THREADS, Tile::BLOCKS)
         }
     }
 
-    if (splits == 1) {
-        if (bias != nullptr)
-#pragma unroll
-            for (int j = 0; j < Tile::TN; ++j) {
-                const int c = col + j / P * P * Tile::LANES_N + j % P;
-                const S added = c < b.x_size ? widen(bias[N - b.x_size + c]) : S(0);
-#pragma unroll
-                for (int i = 0; i < Tile::TM; ++i) sum[i][j] += added;
-            }
-        activate(sum, activation);
-    }
     // row0 is M - a.x_size and so on: what the loop keeps anyway needs no register of its own
-    const int matrix = split * batches + batch;  // split is 0 where C is meant
-    const long long first_row = static_cast<long long>(matrix) * M + M - a.x_size;
-    const int first_col = N - b.x_size;
-    const bool aligned = (N | ldc) % P == 0 && is_aligned16(C) && is_aligned16(partial);
+    const auto store_sums = [&](auto* to, int matrix, long long ld) {
+        const long long first_row = static_cast<long long>(matrix) * M + M - a.x_size;
+        const int first_col = N - b.x_size;
+        const bool aligned = (N | ld) % P == 0 && is_aligned16(to);
 #pragma unroll
-    for (int i = 0; i < Tile::TM; ++i)
+        for (int i = 0; i < Tile::TM; ++i)
 #pragma unroll
-        for (int j = 0; j < Tile::TN; j += P) {
-            const int r = row + i / P * P * Tile::LANES_M + i % P, c = col + j * Tile::LANES_N;
-            const int valid = r < a.x_size ? b.x_size - c : 0;
-            if (splits > 1)
-                store(&partial[(first_row + r) * N + first_col + c], &sum[i][j], valid, aligned);
-            else
-                store(&C[(first_row + r) * ldc + first_col + c], &sum[i][j], valid, aligned);
+            for (int j = 0; j < Tile::TN; j += P) {
+                const int r = row + i / P * P * Tile::LANES_M + i % P, c = col + j * Tile::LANES_N;
+                const int valid = r < a.x_size ? b.x_size - c : 0;
+                store(&to[(first_row + r) * ld + first_col + c], &sum[i][j], valid, aligned);
+            }
+    };
+    if (splits > 1) {
+        store_sums(partial, split * batches + batch, N);
+        return;
+    }
+    if (bias != nullptr)
+#pragma unroll
+        for (int j = 0; j < Tile::TN; ++j) {
+            const int c = col + j / P * P * Tile::LANES_N + j % P;
+            const S added = c < b.x_size ? widen(bias[N - b.x_size + c]) : S(0);
+#pragma unroll
+            for (int i = 0; i < Tile::TM; ++i) sum[i][j] += added;
         }
+    if (Z != nullptr) store_sums(Z, batch, ldc);
+    activate(sum, activation);
+    store_sums(C, batch, ldc);
 }
 
-// C = activation(Σ partial + bias): the sums of the splits, always in the same order.
+// C = activation(Z), Z = Σ partial + bias: the sums of the splits, always in the same order.
 //
 //   grid (any number), block 256;  bytes  (splits · sizeof(S) + sizeof(T)) · batches · M · N
 template <class T>
-__global__ void matmul_add_splits(T* __restrict__ C, const computed_t<T>* __restrict__ partial,
-                                  const T* __restrict__ bias, int activation, int splits,
-                                  int N, long long ldc, long long count) {
+__global__ void matmul_add_splits(T* __restrict__ C, T* __restrict__ Z,
+                                  const computed_t<T>* __restrict__ partial, const T* __restrict__ bias,
+                                  int activation, int splits, int N, long long ldc, long long count) {
     const long long step = static_cast<long long>(gridDim.x) * blockDim.x;
     for (long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step) {
         computed_t<T> sum = 0;
         for (int split = 0; split < splits; ++split) sum += partial[split * count + i];
         if (bias != nullptr) sum += widen(bias[i % N]);
-        C[i / N * ldc + i % N] = narrow<T>(activate(sum, activation));
+        const long long place = i / N * ldc + i % N;
+        if (Z != nullptr) Z[place] = narrow<T>(sum);
+        C[place] = narrow<T>(activate(sum, activation));
     }
 }
 

@@ -1,7 +1,8 @@
 // Ladder of C = A B, step 9: tensor cores, by mma.sync. float (as tf32), float16 and bfloat16.
 //
-//   C = activation(A B + bias), summed in float32;   bias: none, or a number per column
+//   C = activation(Z), Z = A B + bias, summed in float32;   bias: none, or a number per column
 //
+//   Z        stored too where it is not null, as C is: the way back of a GELU starts from it
 //   A (M, K), B (K, N): each is contiguous in one dimension, and lda, ldb apart in the other. A that is
 //   contiguous along K is "K-major", so is a transposed B, as in Linear's x Wᵀ
 //   C (M, N), row by row, ldc apart, of the operands' type
@@ -31,13 +32,15 @@ constexpr int GROUP = 8;  // rows of tiles visited together, so that B stays in 
 template <class T>
 constexpr int BK = 64 / sizeof(T);  // depth of a tile
 
-template <int WM_, int WN_, int WARPS_M_, int WARPS_N_>
+// A block's tile of C. BLOCKS of them shall fit an SM's 65536 registers.
+template <int WM_, int WN_, int WARPS_M_, int WARPS_N_, int BLOCKS_>
 struct Tile {
+    static constexpr int BLOCKS = BLOCKS_;
     static constexpr int WM = WM_, WN = WN_, WARPS_N = WARPS_N_, THREADS = WARPS_M_ * WARPS_N_ * 32;
     static constexpr int BM = WM * WARPS_M_, BN = WN * WARPS_N_;
 };
-using Large = Tile<64, 64, 2, 4>;  // 128 x 256
-using Small = Tile<32, 32, 2, 2>;  //  64 x 64
+using Large = Tile<64, 64, 2, 4, 1>;  // 128 x 256
+using Small = Tile<32, 32, 2, 2, 5>;  //  64 x 64
 
 // Where number (x, k) of a tile lies in shared memory; x is a row of A or a column of B.
 //   K-major   rows of 64 bytes, two to a line of all banks: group k of row x trades places by x / 2
@@ -132,10 +135,11 @@ __device__ __forceinline__ void tile_of(int number, int rows, int cols, int& row
 }
 
 template <class T, class Tile, bool A_K_MAJOR, bool B_K_MAJOR>
-__global__ void __launch_bounds__(Tile::THREADS)
-    matmul_mma(T* __restrict__ C, const T* __restrict__ A, const T* __restrict__ B, const T* __restrict__ bias,
-               int activation, int M, int N, int K, int inner, long long lda, long long ldb, long long ldc,
-               long long a_outer, long long a_inner, long long b_outer, long long b_inner) {
+__global__ void __launch_bounds__(Tile::THREADS, Tile::BLOCKS)
+    matmul_mma(T* __restrict__ C, T* __restrict__ Z, const T* __restrict__ A, const T* __restrict__ B,
+               const T* __restrict__ bias, int activation, int M, int N, int K, int inner, long long lda,
+               long long ldb, long long ldc, long long a_outer, long long a_inner, long long b_outer,
+               long long b_inner) {
     constexpr int BM = Tile::BM, BN = Tile::BN, THREADS = Tile::THREADS, DEPTH = BK<T>;
     constexpr int FM = Tile::WM / 16, FN = Tile::WN / 8;  // a warp's tile, in instructions
     MMB_DYNAMIC_SHARED(T, shared);
@@ -199,19 +203,23 @@ __global__ void __launch_bounds__(Tile::THREADS)
                 sum[i][j][2 + q] += added;
             }
         }
+    const auto store_sums = [&](T* to) {
+        const bool aligned = ldc % 2 == 0 && N % 2 == 0 && is_aligned16(to);
+#pragma unroll
+        for (int i = 0; i < FM; ++i)
+#pragma unroll
+            for (int j = 0; j < FN; ++j)
+#pragma unroll
+                for (int h = 0; h < 2; ++h) {
+                    const int c = col0 + col + j * 8 + lane % 4 * 2;
+                    const int r = row0 + row + i * 16 + lane / 4 + h * 8;
+                    store2(&to[(static_cast<size_t>(batch) * M + r) * ldc + c], sum[i][j][2 * h],
+                           sum[i][j][2 * h + 1], r < M ? N - c : 0, aligned);
+                }
+    };
+    if (Z != nullptr) store_sums(Z);
     activate(sum, activation);
-    const bool aligned = ldc % 2 == 0 && N % 2 == 0 && is_aligned16(C);
-#pragma unroll
-    for (int i = 0; i < FM; ++i)
-#pragma unroll
-        for (int j = 0; j < FN; ++j)
-#pragma unroll
-            for (int h = 0; h < 2; ++h) {
-                const int c = col0 + col + j * 8 + lane % 4 * 2;
-                const int r = row0 + row + i * 16 + lane / 4 + h * 8;
-                store2(&C[(static_cast<size_t>(batch) * M + r) * ldc + c], sum[i][j][2 * h], sum[i][j][2 * h + 1],
-                       r < M ? N - c : 0, aligned);
-            }
+    store_sums(C);
 }
 
 // nn: A and B row by row;  nt: B transposed;  tn: A transposed;  tt: both
