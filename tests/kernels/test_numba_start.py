@@ -110,7 +110,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "kernels.md"
 @pytest.mark.skipif(not PAGE.exists(), reason="only in a checkout")
 def test_the_examples_of_the_documentation_run(tmp_path):
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     script = tmp_path / "twins.py"
     script.write_text("\n".join(blocks), encoding="utf-8")
     subprocess.run([sys.executable, "-W", "error", str(script)], timeout=300, check=True)
