@@ -59,6 +59,7 @@ class PaperChild:
 OURS = Paper("ours", 2e-3, ours=True)
 FAST, FAR = Paper("fast", 4e-3, wall=1e-3), Paper("far", 40e-3)
 ORACLE = Paper("oracle", 1.0)
+WRONG = Paper("wrong", 1e-9, losses=[1.5])
 
 
 def run(engines, desk=None, **plan):
@@ -80,6 +81,8 @@ def test_the_ratio_is_that_of_the_rounds_though_the_machine_gets_slower():
     assert row.ratio == pytest.approx(2.0, rel=0.03)
     assert row.ratio_low < 2.0 < row.ratio_high
     assert row.peers["far"]["ratio"] == pytest.approx(20.0, rel=0.03)
+    assert row.peers["fast"]["cpu_ratio"] == row.ratio
+    assert row.peers["fast"]["clock_ratio"] == pytest.approx(0.5, rel=0.03)
 
 
 def test_with_two_threads_the_clock_counts_instead_of_the_processors_time():
@@ -90,9 +93,8 @@ def test_with_two_threads_the_clock_counts_instead_of_the_processors_time():
 
 
 def test_an_engine_that_computes_something_else_is_never_timed():
-    wrong = Paper("wrong", 1e-9, losses=[1.5])
     desk = Desk()
-    found = run([OURS, wrong], desk)
+    found = run([OURS, WRONG], desk)
     assert "wrong" not in desk.log
     row = found["wrong"].row
     assert (row.ok, row.ms, row.note) == (False, None, "loss of step 1 is 1.5, expected 1")
@@ -128,11 +130,14 @@ def test_from_six_runs_on_their_medians_are_compared():
     assert observations(runs * 3) == [2.0, 5.0] * 3
 
 
-def test_several_threads_are_compared_with_one_of_the_same_engine_quiet_and_busy():
+def test_several_threads_are_compared_with_one_of_the_same_engine_quiet_and_busy(monkeypatch):
+    monkeypatch.setattr(threads, "workloads", lambda: [WORK])
     desk = Desk()
-    found = threads.measure(WORK, OURS, 2, 1, Plan(rounds=6, seconds=1e-3), desk)
-    assert desk.started == [("ours", 1), ("ours", 2)]
-    assert [(t.threads, t.busy) for t in found] == [(2, 0), (2, 1)]
+    plan = Plan(rounds=6, seconds=1e-3)
+    found, failed = threads.everything([OURS, WRONG], ORACLE, 2, 1, plan, desk)
+    assert desk.started == [("oracle", 1), ("ours", 1), ("ours", 2), ("wrong", 1), ("wrong", 2)]
+    assert [(t.engine, t.threads, t.busy) for t in found] == [("ours", 2, 0), ("ours", 2, 1)]
+    assert failed == {"W, wrong": "loss of step 1 is 1.5, expected 1"}
     for t in found:
         assert t.ratio == pytest.approx(1.0, rel=0.03)
         assert t.low <= t.ratio <= t.high

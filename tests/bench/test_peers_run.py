@@ -162,7 +162,7 @@ def test_every_part_of_a_run_is_shown_with_its_goal():
     lines = [re.sub(r"  +", " | ", line) for line in text.splitlines()]
     assert "commit 0123456789ab, with changes" in lines
     assert "without jax.jit: not installed: pip" in lines
-    assert "W1 MLP, batch 64 | mmb eager | torch | 0.80 | 0.50 | 0.45 to 0.55 | met" in lines
+    assert "W1 MLP, batch 64 | mmb eager | torch | 0.80 | 0.50 | 0.45 to 0.55 | met | 1.00" in lines
     threads = [line.split(" | ") for line in lines if "0.90 to 9.00" in line]
     assert [(t[1], t[2], t[7:]) for t in threads] == [
         ("mmb eager", "0", []), ("mmb eager", "2", ["met"]), ("mmb captured", "2", ["missed"]),

@@ -106,6 +106,7 @@ class Verdict:
     asks: str
     share: Share | None
     state: str
+    clock: float | None = None  # the share by the clock, whatever the goal is judged by
 
     def as_json(self) -> dict[str, Any]:
         found = None if self.share is None else vars(self.share)
@@ -126,7 +127,8 @@ def verdicts(rows: Sequence[Row], goals: Sequence[Goal] = GOALS) -> list[Verdict
     for row in rows:
         if not row.peer_library and row.ms is not None and (row.kernel, row.variant) not in named:
             got = share(row.ratio, row.ratio_low, row.ratio_high)
-            found.append(Verdict(row.kernel, row.variant, row.peer or "", "", got, ""))
+            peer = row.peer or ""
+            found.append(Verdict(row.kernel, row.variant, peer, "", got, "", by_clock(row, peer)))
     order = list(dict.fromkeys([*(g.workload for g in goals), *(r.kernel for r in rows)]))
     return sorted(found, key=lambda v: order.index(v.workload))  # stable: forms stay in turn
 
@@ -141,7 +143,14 @@ def verdict(rows: Sequence[Row], goal: Goal, peer: str) -> Verdict:
     name = (row.peer or BEST) if peer == BEST else peer
     against = row.peers.get(name, {})
     found = share(*(against.get(k) for k in ("ratio", "ratio_low", "ratio_high")))
-    return Verdict(goal.workload, goal.form, name, text, found, state(found, goal.at_most[peer]))
+    reached = state(found, goal.at_most[peer])
+    return Verdict(goal.workload, goal.form, name, text, found, reached, by_clock(row, name))
+
+
+def by_clock(row: Row, peer: str) -> float | None:
+    """Our time over a peer's by the clock; None if it was not compared."""
+    ratio = row.peers.get(peer, {}).get("clock_ratio")
+    return None if ratio is None else 1.0 / ratio
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,8 @@ class Mean:
         """In a line, with what the design asks if all of its workloads are there."""
         line = f"{self.form}: geometric mean {self.value:.2f} of the best peer's time"
         line += f" over {self.workloads} of {len(WORKLOADS)} workloads"
+        if self.above_one:
+            line += f"; slower than it: {'; '.join(self.above_one)}"
         if self.form != HEADLINE:
             return line
         reached = self.value <= GEOMETRIC_MEAN and not self.above_one

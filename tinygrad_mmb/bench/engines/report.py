@@ -24,7 +24,9 @@ def sections(content: dict[str, Any], table: Format) -> list[tuple[str, str]]:
     rows: list[Row] = content["rows"]
     found: list[tuple[str, str]] = []
     if rows:
-        found.append(("Goals", table(*goals_table(goals.verdicts(rows)))))
+        measured = {r.kernel for r in rows}
+        verdicts = [v for v in goals.verdicts(rows) if v.workload in measured]
+        found.append(("Goals", table(*goals_table(verdicts))))
         found.append(("Geometric means", "\n\n".join(m.text() for m in goals.means(rows))))
         clock = "processor's time" if content["machine"]["threads"] == 1 else "clock's time"
         found.append((f"Milliseconds of one step, {clock}", table(*times_table(rows))))
@@ -73,7 +75,8 @@ def heading(content: dict[str, Any]) -> str:
 
 def goals_table(verdicts: Sequence[goals.Verdict]) -> Table:
     """Shares of the peer's time: lower is better."""
-    headings = ("workload", "ours", "peer", "at most", "share of its time", "interval", "goal")
+    headings = ("workload", "ours", "peer", "at most", "share of its time", "interval", "goal",
+                "by the clock")  # fmt: skip
     rows: list[Sequence[str]] = []
     for v in verdicts:
         value = interval = tables.NOT_MEASURED
@@ -81,7 +84,8 @@ def goals_table(verdicts: Sequence[goals.Verdict]) -> Table:
             value = f"{v.share.value:.2f}"
             if v.share.low is not None and v.share.high is not None:
                 interval = f"{v.share.low:.2f} to {v.share.high:.2f}"
-        rows.append((v.workload, v.form, v.peer, v.asks, value, interval, v.state))
+        clock = NOTHING if v.clock is None else f"{v.clock:.2f}"
+        rows.append((v.workload, v.form, v.peer, v.asks, value, interval, v.state, clock))
     return headings, rows
 
 

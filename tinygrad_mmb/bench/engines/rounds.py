@@ -170,4 +170,16 @@ def fill_in(contenders: Sequence[Contender], plan: Plan) -> None:
         row.clock = CPU_CLOCK if plan.threads == 1 else WALL_CLOCK
     for c in right:
         if c.engine.ours:
-            compare(c, [p for p in right if not p.engine.ours and len(p.wall) == len(c.wall)])
+            peers = [p for p in right if not p.engine.ours and len(p.wall) == len(c.wall)]
+            compare(c, peers)
+            for p in peers:
+                c.row.peers[p.engine.name] |= {
+                    "cpu_ratio": middle_ratio(p.cpu, c.cpu),
+                    "clock_ratio": middle_ratio(p.wall, c.wall),
+                }
+
+
+def middle_ratio(peer: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> float:
+    """The median over what is compared, of the peer's time over ours."""
+    pairs = zip(observations(peer), observations(ours), strict=True)
+    return statistics.median([a / b for a, b in pairs])

@@ -83,7 +83,9 @@ class Run:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         load = self.options.load or cores or 1
         self.say(f"{TWO} threads, alone and beside {load} busy processes")
-        found, failed = threads.everything(self.engines, TWO, load, self.short, self.start)
+        found, failed = threads.everything(
+            self.engines, self.oracle, TWO, load, self.short, self.start
+        )
         self.results.note(threads=[t.as_json() for t in found], threads_failed=failed)
 
     def scaling(self) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_mmb.bench import statistics
+from tinygrad_mmb.bench.engines import checks
 from tinygrad_mmb.bench.engines.child import Failed
 from tinygrad_mmb.bench.engines.engine import Engine
 from tinygrad_mmb.bench.engines.rounds import (
@@ -71,15 +72,25 @@ def workloads() -> list[Workload]:
 
 
 def measure(
-    workload: Workload, engine: Engine, threads: int, load: int, plan: Plan, start: Start
+    workload: Workload,
+    engine: Engine,
+    expected: dict[str, Any],
+    threads: int,
+    load: int,
+    plan: Plan,
+    start: Start,
 ) -> list[Threads]:
-    """Quiet, then beside `load` busy processes. Raises: Failed."""
+    """Quiet, then beside `load` busy processes. Raises: Failed, also if it does not compute what is
+    expected, with one thread or with several.
+    """
     found = []
     with start(engine, 1) as one, start(engine, threads) as several:
         steps = []
         for child in (one, several):
-            first = child.ask("build", workload=workload.as_json(), seed=plan.seed)["first"]
-            steps.append(repetitions(child, first[-1], plan.seconds))
+            built = child.ask("build", workload=workload.as_json(), seed=plan.seed)
+            if problem := checks.difference(built, expected):
+                raise Failed(problem)
+            steps.append(repetitions(child, built["first"][-1], plan.seconds))
         for processes in (0, load):
             pair = [Contender(engine, row_of(workload, engine)) for _ in range(2)]
             with busy(processes):
@@ -106,15 +117,17 @@ def compared(
 
 
 def everything(
-    engines: Sequence[Engine], threads: int, load: int, plan: Plan, start: Start
+    engines: Sequence[Engine], oracle: Engine, threads: int, load: int, plan: Plan, start: Start
 ) -> tuple[list[Threads], dict[str, str]]:
     """All engines on the chosen workloads, and why some have no figure."""
     found, failed = [], {}
     for workload in workloads():
+        with start(oracle, 1) as child:
+            expected = child.ask("build", workload=workload.as_json(), seed=plan.seed)
         for engine in engines:
             if workload.kind in engine.kinds:
                 try:
-                    found += measure(workload, engine, threads, load, plan, start)
+                    found += measure(workload, engine, expected, threads, load, plan, start)
                 except Failed as problem:
                     failed[f"{workload.name}, {engine.name}"] = str(problem)
     return found, failed
