@@ -121,6 +121,7 @@ from tinygrad_mmb import nn as nn
 from tinygrad_mmb import optim as optim
 from tinygrad_mmb import serialization as serialization
 from tinygrad_mmb import utils as utils
+from tinygrad_mmb.capture import capture as capture
 
 __version__ = "0.1.0"
 

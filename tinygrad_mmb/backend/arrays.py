@@ -21,7 +21,10 @@ DTYPES = (float16, float32, float64, int8, int16, int32, int64, uint8, bool_)
 
 
 class Recorded:
-    """What stands for a NumPy array while a step is captured: it notes what is done with it."""
+    """What stands for a NumPy array while a step is captured: it notes what is done with it.
+
+    isinstance(x, numpy.ndarray) holds for it too; type(x) tells them apart.
+    """
 
     __slots__ = ()
     namespace: Any  # stands for NumPy
@@ -64,12 +67,7 @@ def as_dtype(dtype: Any) -> DType:
 
 def is_array(value: Any) -> bool:
     """Whether this is a NumPy or CuPy array (a NumPy scalar is not)."""
-    return isinstance(value, (np.ndarray, Recorded)) or _is_cupy(value)
-
-
-def is_recorded(value: Any) -> bool:
-    """Whether this stands for an array of a step that is being captured."""
-    return isinstance(value, Recorded)
+    return isinstance(value, np.ndarray) or _is_cupy(value)
 
 
 def is_floating(value: Any) -> bool:
@@ -119,12 +117,12 @@ def waits(value: Any) -> bool:
 def namespace(*values: Any) -> ModuleType:
     """numpy or cupy: the library whose arrays these are."""
     for value in values:
-        if not isinstance(value, np.ndarray):
-            if _is_cupy(value):
-                return sys.modules["cupy"]
+        if type(value) is not np.ndarray:
             if isinstance(value, Recorded):
                 recorded: ModuleType = value.namespace
                 return recorded
+            if _is_cupy(value):
+                return sys.modules["cupy"]
     return np
 
 
@@ -159,7 +157,7 @@ def to_numpy(array: Array) -> np.ndarray:
 
 def expanded(array: Array, shape: tuple[int, ...]) -> Array:
     """`array` broadcast to `shape` without copying. For what is known to fit."""
-    if isinstance(array, np.ndarray) and array.size == 1:
+    if type(array) is np.ndarray and array.size == 1:
         # numpy.broadcast_to costs 2.9 µs, this constructor 0.4: the gradient of every sum comes by
         return np.ndarray(shape, array.dtype, array, 0, (0,) * len(shape))
     return namespace(array).broadcast_to(array, shape)
@@ -167,7 +165,7 @@ def expanded(array: Array, shape: tuple[int, ...]) -> Array:
 
 def largest(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
     """The largest x over some dimensions; NaN is larger than every number."""
-    if isinstance(x, np.ndarray):
+    if type(x) is np.ndarray:
         reduce: Any = np.maximum.reduce  # costs half of x.max()
         return reduce(x, axis, keepdims=keepdims)
     return x.max(axis, keepdims=keepdims)
@@ -175,7 +173,7 @@ def largest(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
 
 def smallest(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
     """The smallest x over some dimensions; NaN is smaller than every number."""
-    if isinstance(x, np.ndarray):
+    if type(x) is np.ndarray:
         reduce: Any = np.minimum.reduce
         return reduce(x, axis, keepdims=keepdims)
     return x.min(axis, keepdims=keepdims)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_mmb.backend.arrays import Array, cupy, is_array, is_recorded, to_numpy
+from tinygrad_mmb.backend.arrays import Array, cupy, is_array, to_numpy
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,7 @@ def set_default_device(where: Any) -> None:
 
 def device_of(array: Array) -> device:
     """Where an array lives."""
-    if isinstance(array, np.ndarray) or is_recorded(array):
-        return cpu
-    return device("cuda", array.device.id)
+    return cpu if isinstance(array, np.ndarray) else device("cuda", array.device.id)
 
 
 def located(where: Any) -> device:

@@ -1,0 +1,38 @@
+"""What a capture refuses, and where in the user's code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import FrameType
+
+import tinygrad_mmb
+
+PACKAGE = str(Path(tinygrad_mmb.__file__).parent)
+NUMPY = str(Path(sys.modules["numpy"].__file__ or "").parent)
+Line = tuple[str, int]
+
+
+class CaptureError(RuntimeError):
+    """A step, or a part of it, that cannot be captured. Nothing was changed by the refused call."""
+
+
+class UntraceableError(Exception):
+    """Inside the forward of one op: it is to be recorded as one call, not looked into."""
+
+
+def user_line() -> Line:
+    """File and line of the innermost code that is neither ours nor NumPy's."""
+    frame: FrameType | None = sys._getframe(1)
+    outermost = frame
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith((PACKAGE, NUMPY, "<")):
+            return name, frame.f_lineno
+        outermost, frame = frame, frame.f_back
+    return ("", 0) if outermost is None else (outermost.f_code.co_filename, outermost.f_lineno)
+
+
+def said(line: Line) -> str:
+    """A line as messages show it."""
+    return f"{Path(line[0]).name}:{line[1]}"

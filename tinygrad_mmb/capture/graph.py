@@ -1,0 +1,116 @@
+"""The recorded step: a list of nodes in the order in which they ran, each value named once.
+
+A value is a whole piece of memory at one time. What only looks at memory (a transpose, a slice) is
+a "view" of it; what writes into memory gives it a new value. So no value ever changes, and a step
+that updates its parameters in place reads as mathematics.
+
+    input    a leaf: a parameter, a state, an argument, a gradient of before, a constant
+    view     (x), region             no work: the same memory, looked at through a region
+    ufunc    (x, ...), a NumPy ufunc elementwise, or its reduction over `axis`
+    copy     (x)                     into memory of its own, with another dtype or layout if asked
+    put      (x, source), region     x with the source written into a region
+    empty    ()                      memory without values
+    call     (...)                   one opaque function of arrays: a twin, or a reference
+    update   (...)                   the same, and it writes into the memory of its `writes`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tinygrad_mmb.capture.errors import Line
+
+Strides = tuple[int, ...]
+
+
+class Region(NamedTuple):
+    """A part of a piece of memory: bytes from its start, shape, strides in bytes, dtype."""
+
+    offset: int
+    shape: tuple[int, ...]
+    strides: Strides
+    dtype: Any
+
+
+class Value:
+    """One name. `node` made it, as its output `index`; shape and strides are those of the array."""
+
+    __slots__ = ("dtype", "id", "index", "node", "shape", "strides")
+
+    def __init__(
+        self, node: Node, index: int, shape: tuple[int, ...], dtype: Any, strides: Strides
+    ) -> None:
+        self.node, self.index = node, index
+        self.shape, self.dtype, self.strides = shape, dtype, strides
+        self.id = -1  # given by the list of nodes
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the array spans in memory."""
+        if 0 in self.shape:
+            return 0
+        last = sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
+        return int(last + self.dtype.itemsize)
+
+    @property
+    def size(self) -> int:
+        """How many numbers."""
+        n = 1
+        for size in self.shape:
+            n *= size
+        return n
+
+    def __repr__(self) -> str:
+        return f"%{self.id}"
+
+
+@dataclass(eq=False)
+class Node:
+    """One thing that was done. Values may stand anywhere inside `args` and `options`."""
+
+    kind: str
+    name: str  #                              what explain() calls it: "multiply", "CrossEntropy"
+    args: tuple[Any, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    function: Callable[..., Any] | None = None
+    region: Region | None = None
+    outputs: list[Value] = field(default_factory=list)
+    writes: list[Value] = field(default_factory=list)  # update: the old values of its outputs
+    template: Any = None  #                   call: the shape of what it returned, Values inside
+    line: Line = ("", 0)
+    alive: bool = True  #                     False once it is taken back
+
+    def values(self) -> Iterator[Value]:
+        """The values it reads."""
+        yield from values_in(self.args)
+        if self.options:
+            yield from values_in(self.options)
+
+    def __repr__(self) -> str:
+        return f"{self.outputs} = {self.name}{self.args}"
+
+
+def values_in(tree: Any) -> Iterator[Value]:
+    """Every Value in nested tuples, lists and dictionaries."""
+    if isinstance(tree, Value):
+        yield tree
+    elif isinstance(tree, (tuple, list)):
+        for item in tree:
+            yield from values_in(item)
+    elif isinstance(tree, dict):
+        for item in tree.values():
+            yield from values_in(item)
+
+
+def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
+    """The same nesting with every leaf changed."""
+    if isinstance(tree, tuple):
+        items = [mapped(item, change) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
+    if isinstance(tree, list):
+        return [mapped(item, change) for item in tree]
+    if isinstance(tree, dict):
+        return {k: mapped(item, change) for k, item in tree.items()}
+    return change(tree)

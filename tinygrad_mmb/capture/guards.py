@@ -1,0 +1,289 @@
+"""When a plan holds: what must be as it was when the step was traced.
+
+Cheap questions, asked before every replay. The first that is answered otherwise makes the captured
+step look for another plan, or trace anew; nothing is ever computed with a plan that does not hold.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_mmb.autograd import anomaly
+from tinygrad_mmb.autograd.grad_mode import recording
+from tinygrad_mmb.autograd.tensor import Tensor
+from tinygrad_mmb.backend import get_default_device, get_default_dtype
+from tinygrad_mmb.capture.graph import Node, Value, mapped
+from tinygrad_mmb.capture.plan import Operand, Plan
+from tinygrad_mmb.capture.replay import at
+from tinygrad_mmb.capture.trace import Trace
+from tinygrad_mmb.capture.witness import attributes
+from tinygrad_mmb.kernels import registry
+from tinygrad_mmb.optim.optimizer import option
+
+PLAIN = (bool, int, float, str, bytes, type(None))
+
+
+def mode() -> tuple[Any, ...]:
+    """The switches that change what an op does."""
+    return (
+        recording.get(),
+        registry._pin.get(),
+        get_default_dtype(),
+        get_default_device(),
+        anomaly.watching.get(),
+    )
+
+
+def signature(tree: Any) -> Any:
+    """The arguments without their numbers: shapes, dtypes, layout, gradients wanted; the rest."""
+
+    def describe(x: Any) -> Any:
+        if isinstance(x, Tensor):
+            array = x.array
+            return (type(x), array.shape, array.dtype, array.strides, x._requires_grad)
+        if isinstance(x, np.ndarray):
+            return (np.ndarray, x.shape, x.dtype, x.strides)
+        return (type(x), x)
+
+    return mapped(tree, describe)
+
+
+def outside(step: Callable[..., Any]) -> list[tuple[Callable[[], Any], Any]]:
+    """What the code of the step names: its closure, globals and defaults, and what is there now."""
+    function: Any = step
+    if not isinstance(function, (types.FunctionType, types.MethodType)):
+        function = type(step).__call__  # an object that can be called
+    function = getattr(function, "__func__", function)
+    if not isinstance(function, types.FunctionType):
+        return []
+    cells, values = function.__closure__ or (), function.__globals__
+    found = [(functools.partial(contents, cell), contents(cell)) for cell in cells]
+    names = [name for name in function.__code__.co_names if name in values]
+    return found + [(functools.partial(values.get, name), values[name]) for name in names]
+
+
+def contents(cell: Any) -> Any:
+    """What a variable of a closure holds; None before it is set."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
+
+
+def same(old: Any, new: Any) -> bool:
+    """The same object, or the same plain number or text."""
+    return old is new or (type(old) is type(new) and isinstance(old, PLAIN) and old == new)
+
+
+class Guards:
+    """All the questions of one plan."""
+
+    def __init__(self, step: Any, args: Any, a: Trace, b: Trace, plan: Plan) -> None:
+        self.mode = mode()
+        self.signature = signature(args)
+        self.step = step
+        self.outside = outside(step)
+        given = {id(s.root) for s in b.arguments}
+        held = {id(x.array) for x in plan.buffers if x.kind == "external"}
+        self.pinned = [
+            (k, s.root) for k, s in enumerate(b.arguments) if id(s.root) in held
+        ]  # arguments that are also parameters, say
+        self.pattern = pattern([s.root for s in b.arguments])
+        self.held = {
+            id(owner(x.array)) for x in plan.buffers if x.kind == "external" and x.array.size
+        }
+        self.tensors = [
+            (t, array, t._requires_grad)
+            for i, (t, array) in b.witness.tensors.items()
+            if i in a.witness.tensors and id(array) not in given
+        ]
+        self.modules = [
+            (m, unchanged(before, attributes(m))) for m, before in b.witness.modules.values()
+        ]
+        self.optimizers = [
+            (o, o.state, [(g, g["params"], len(g["params"])) for g in o.param_groups])
+            for o, _ in b.witness.optimizers.values()
+        ]
+        self.states = [
+            (o.state, p, kept, dict(kept))
+            for o, _ in b.witness.optimizers.values()
+            for p, kept in o.state.items()
+        ]
+        self.hooks = [
+            (t, hooks_of(t)) for t, _, needs in self.tensors if needs and t._grad_fn is None
+        ]
+        self.grads = self._grads_of_before(a, b, plan)
+        self.options = [
+            (args, value)
+            for read, args, value in b.tracer.reads
+            if read is option and isinstance(value, (bool, str, type(None)))
+        ]
+        self.branches = branches_of(b)
+        self.decisions = Decisions(b, plan)
+
+    def _grads_of_before(self, a: Trace, b: Trace, plan: Plan) -> list[tuple[Tensor, bool]]:
+        """Leaves of which it matters whether they have a gradient when the step begins."""
+        needed = {id(c.tensor) for c in plan.inputs if c.kind == "gradient"}
+        found = []
+        for i, (t, grad) in b.witness.grads.items():
+            if i not in a.witness.grads:
+                continue
+            before = a.witness.grads[i][1]
+            if id(t) in needed or (before is None) is (grad is None):
+                found.append((t, grad is not None))
+        return found
+
+    def hold(self, args: Any, arrays: list[Any]) -> bool:
+        """Whether a replay computes what the step would."""
+        return (
+            self.mode == mode()
+            and same_signature(self.signature, signature(args))
+            and all(same(old, read()) for read, old in self.outside)
+            and all(t.__dict__["array"] is x and t._requires_grad is r for t, x, r in self.tensors)
+            and all((t._grad is not None) is there for t, there in self.grads)
+            and self._arguments_hold(arrays)
+            and all(still(vars(m), was) for m, was in self.modules)
+            and all(o.state is s and groups_hold(o, groups) for o, s, groups in self.optimizers)
+            and all(s.get(p) is kept and still(kept, was) for s, p, kept, was in self.states)
+            and all(hooks_of(t) == was for t, was in self.hooks)
+            and all(same(value, option(*read)) for read, value in self.options)
+            and self.branches()
+            and self.decisions.hold(arrays)
+        )
+
+    def _arguments_hold(self, arrays: list[Any]) -> bool:
+        """Arguments are as distinct as they were, and nothing the step holds, but for those."""
+        pinned = {k for k, _ in self.pinned}
+        return (
+            all(arrays[k] is x for k, x in self.pinned)
+            and pattern(arrays) == self.pattern
+            and all(k in pinned or id(owner(x)) not in self.held for k, x in enumerate(arrays))
+        )
+
+
+class Decisions:
+    """Branches on integers that the step was given: the answers are worked out again."""
+
+    def __init__(self, b: Trace, plan: Plan) -> None:
+        self.answers = plan.decisions
+        self.nodes = cone([v.node for v, _ in plan.decisions], plan.recorded)
+        given = {id(s.first): k for k, s in enumerate(b.arguments)}
+        held = {id(s.first): s.root for s in b.inputs()}
+        self.inputs = [
+            (n.outputs[0], given.get(id(n.outputs[0]), -1), held.get(id(n.outputs[0])))
+            for n in self.nodes
+            if n.kind == "input"
+        ]
+        self.work = [n for n in self.nodes if n.kind != "input"]
+
+    def hold(self, arrays: list[Any]) -> bool:
+        """Whether every branch is taken as before."""
+        if not self.answers:
+            return True
+        values: dict[Value, Any] = {v: held if k < 0 else arrays[k] for v, k, held in self.inputs}
+        for node in self.work:
+            evaluate(node, values)
+        return all(bool(values[v]) is answer for v, answer in self.answers)
+
+
+def evaluate(node: Node, values: dict[Value, Any]) -> None:
+    """One node on plain arrays."""
+
+    def known(x: Any) -> Any:
+        return values[x] if isinstance(x, Value) else x
+
+    args, options = mapped(node.args, known), mapped(node.options, known)
+    out = node.outputs[0]
+    if node.kind == "copy":
+        values[out] = np.broadcast_to(np.asarray(args[0]), out.shape).astype(out.dtype)
+    elif node.kind == "view":
+        region: Any = node.region
+        values[out] = at(args[0], Operand(0, *region))
+    else:
+        function: Any = node.function
+        values[out] = function(*args, **options)
+
+
+def cone(ends: list[Node], nodes: list[Node]) -> list[Node]:
+    """All nodes that some others depend on, in order."""
+    wanted = set(map(id, ends))
+    found = []
+    for node in reversed(nodes):
+        if id(node) in wanted:
+            found.append(node)
+            wanted.update([id(v.node) for v in node.values()])
+    return found[::-1]
+
+
+def branches_of(b: Trace) -> Callable[[], bool]:
+    """Whether the options of the optimizers still answer as they did."""
+    if not b.tracer.branches:
+        return lambda: True
+    reads = [(k, read, args) for k, (read, args, _) in enumerate(b.tracer.reads) if read is option]
+    parts = [text if answer else f"not {text}" for text, answer in dict(b.tracer.branches).items()]
+    names = ", ".join(f"h{k}" for k, _, _ in reads)
+    code = f"lambda {names}: {' and '.join(parts)}"
+    check = eval(code, {"inf": float("inf"), "nan": float("nan")})
+    return lambda: bool(check(*[read(*args) for _, read, args in reads]))
+
+
+def same_signature(old: Any, new: Any) -> bool:
+    """Equal, where what is no array may not know how to compare."""
+    try:
+        return bool(old == new)
+    except Exception:
+        return False
+
+
+def still(attributes: dict[str, Any], was: dict[str, Any]) -> bool:
+    """Whether these attributes are what they were. New ones change nothing."""
+    try:
+        for name, old in was.items():
+            new = attributes[name]
+            if new is not old and (type(new) is not type(old) or isinstance(new, Tensor)
+                                   or new != old):  # fmt: skip
+                return False
+    except Exception:
+        return False
+    return True
+
+
+def unchanged(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The attributes that the step itself left alone: counters of a module are its own affair."""
+    return {k: v for k, v in after.items() if k in before and still({k: v}, {k: before[k]})}
+
+
+def groups_hold(optimizer: Any, groups: list[Any]) -> bool:
+    """Whether an optimizer moves the same parameters in the same groups."""
+    now = optimizer.param_groups
+    return len(now) == len(groups) and all(
+        g is old and g["params"] is params and len(params) == n
+        for g, (old, params, n) in zip(now, groups, strict=True)
+    )
+
+
+def hooks_of(t: Tensor) -> Any:
+    """How many functions look at the gradient of a leaf."""
+    leaf = t._leaf
+    if leaf is None:
+        return (), ()
+    seen = () if leaf.hooks is None else tuple(h for f in leaf.hooks.seen_by.values() for h in f)
+    return seen, leaf.ready_hooks
+
+
+def pattern(arrays: list[Any]) -> list[int]:
+    """Which of the arrays are one and the same."""
+    ids = [id(x) for x in arrays]
+    return [ids.index(i) for i in ids]
+
+
+def owner(array: Any) -> Any:
+    """The array whose memory this is."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array

@@ -1,0 +1,107 @@
+"""Numbers of the host that change from step to step: lr, t, betas, the key of a mask.
+
+While a step is traced such a number is a Scalar: its value now, beside the text of how it came
+about. At a replay the host reads the sources again and one compiled function gives all the numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_mmb.capture.errors import CaptureError, said, user_line
+
+if TYPE_CHECKING:
+    from tinygrad_mmb.capture.tracer import Tracer
+
+
+class Scalar:
+    """A number and its formula. `fixed`: known before the step begins, as lr is and t is not."""
+
+    __slots__ = ("fixed", "text", "tracer", "value")
+
+    def __init__(self, tracer: Tracer, value: Any, text: str, fixed: bool) -> None:
+        self.tracer, self.value, self.text, self.fixed = tracer, value, text, fixed
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        return self.tracer.ufunc(ufunc, method, inputs, options)
+
+    def _refuse(self, *_: Any) -> Any:
+        raise CaptureError(
+            f"{said(user_line())}: a number that changes from step to step ({self.text}, now "
+            f"{self.value!r}) is read on the host. Keep it in arithmetic (+ - * / **) with arrays, "
+            "or compute it outside the captured step."
+        )
+
+    __float__ = __int__ = __index__ = __round__ = __floor__ = __ceil__ = __trunc__ = _refuse
+
+    def __bool__(self) -> bool:
+        return self._decided(f"bool({self.text})", bool(self.value))
+
+    def _decided(self, text: str, answer: bool) -> bool:
+        """A branch on an option of the optimizer: the plan holds while the answer is the same."""
+        if not self.fixed:
+            self._refuse()
+        self.tracer.branches.append((text, answer))
+        return answer
+
+    def __neg__(self) -> Scalar:
+        return Scalar(self.tracer, -self.value, f"(-{self.text})", self.fixed)
+
+    def __pos__(self) -> Scalar:
+        return self
+
+    def __abs__(self) -> Scalar:
+        return Scalar(self.tracer, abs(self.value), f"abs({self.text})", self.fixed)
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, (int, float, Scalar)) and not isinstance(x, bool)
+
+
+def _parts(x: Any) -> tuple[Any, str, bool]:
+    return (x.value, x.text, x.fixed) if isinstance(x, Scalar) else (x, repr(x), True)
+
+
+def _define(name: str, sign: str) -> None:
+    def forward(self: Scalar, other: Any) -> Any:
+        if not _is_number(other):
+            return NotImplemented
+        b, text, fixed = _parts(other)
+        value = eval(f"a {sign} b", {"a": self.value, "b": b})
+        text = f"({self.text} {sign} {text})"
+        return Scalar(self.tracer, value, text, self.fixed and fixed)
+
+    def backward(self: Scalar, other: Any) -> Any:
+        if not _is_number(other):
+            return NotImplemented
+        return forward(Scalar(self.tracer, other, repr(other), True), self)
+
+    setattr(Scalar, f"__{name}__", forward)
+    setattr(Scalar, f"__r{name}__", backward)
+
+
+def _compare(name: str, sign: str) -> None:
+    def compare(self: Scalar, other: Any) -> Any:
+        if not _is_number(other):
+            return NotImplemented
+        b, text, fixed = _parts(other)
+        answer = eval(f"a {sign} b", {"a": self.value, "b": b})
+        if not fixed:
+            self._refuse()
+        return self._decided(f"({self.text} {sign} {text})", answer)
+
+    setattr(Scalar, f"__{name}__", compare)
+
+
+for _name, _sign in (("add", "+"), ("sub", "-"), ("mul", "*"), ("truediv", "/"), ("pow", "**"),
+                     ("mod", "%"), ("floordiv", "//")):  # fmt: skip
+    _define(_name, _sign)
+for _name, _sign in (("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">="), ("eq", "=="),
+                     ("ne", "!=")):  # fmt: skip
+    _compare(_name, _sign)

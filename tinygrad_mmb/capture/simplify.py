@@ -1,0 +1,224 @@
+"""The recorded step made shorter: copies that nobody needs, the same twice, results nobody reads.
+
+No number changes by it, not in the last bit. What binds the order is memory that the step found and
+writes into (parameters, states): its values are `bound`, they exist only until the next write.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_mmb.capture.compare import Input
+from tinygrad_mmb.capture.graph import Node, Region, Value, mapped
+from tinygrad_mmb.capture.trace import Leaf, Trace
+
+
+class Program:
+    """Nodes in order, the memory they start from, and what they must leave behind."""
+
+    def __init__(self, trace: Trace, inputs: list[Input]) -> None:
+        self.inputs = inputs
+        self.nodes = [n for n in trace.nodes if n.kind != "input"]
+        self.alias: dict[Value, Value] = {}
+        self.homes: dict[Value, Input] = {}  # values that live in the memory of a written input
+        self.decisions = [(v, answer) for v, answer in trace.tracer.decisions]
+        self.recorded = trace.nodes
+        self._find_homes(trace)
+        self._fold()
+        self.result = mapped(trace.result, self._leaf)
+        self.grads = [(t, None if v is None else self.found(v)) for t, v in trace.grads]
+        self._own_gradients()
+        self._drop_dead()
+        self._write_in_place()
+
+    def found(self, x: Any) -> Any:
+        """What stands for a value now."""
+        while x in self.alias if isinstance(x, Value) else False:
+            x = self.alias[x]
+        return x
+
+    def _leaf(self, x: Any) -> Any:
+        return Leaf(self.found(x.value), x.kind, None, x.tensor) if isinstance(x, Leaf) else x
+
+    def root(self, value: Value) -> Value:
+        """The whole memory that a value looks at."""
+        while value.node.kind == "view":
+            value = self.found(value.node.args[0])
+        return value
+
+    def region(self, value: Value) -> tuple[Value, Region | None]:
+        """The whole memory, and which part of it."""
+        offset, shape, strides = 0, value.shape, value.strides
+        if value.node.kind != "view":
+            return value, None
+        dtype = value.dtype
+        while value.node.kind == "view":
+            assert value.node.region is not None
+            offset += value.node.region.offset
+            value = self.found(value.node.args[0])
+        return value, Region(offset, shape, strides, dtype)
+
+    # -- steps
+
+    def _find_homes(self, trace: Trace) -> None:
+        written = {x.value: x for x in self.inputs if x.is_written and x.kind != "constant"}
+        self.homes = dict(written)
+        storages = {s.first: s for s in trace.tracer.storages}
+        for first, source in written.items():
+            for version in storages[first].versions:
+                self.homes[version] = source
+
+    def _fold(self) -> None:
+        """Aliases for copies and for what was computed before."""
+        known: dict[Any, Value] = {}
+        kept = []
+        for node in self.nodes:
+            node.args = mapped(node.args, self.found)
+            node.options = mapped(node.options, self.found)
+            if len(node.outputs) == 1 and node.kind in ("copy", "view", "ufunc", "put"):
+                value = node.outputs[0]
+                same = self._copied(node, value)
+                if same is None and value not in self.homes:
+                    key = key_of(node, value)
+                    same = known.setdefault(key, value) if key is not None else value
+                if same is not None and same is not value:
+                    self.alias[value] = same
+                    continue
+            kept.append(node)
+        self.nodes = kept
+
+    def _copied(self, node: Node, value: Value) -> Value | None:
+        """The value that a copy repeats, if it may stand for it."""
+        if node.kind != "copy" or value in self.homes or not isinstance(node.args[0], Value):
+            return None
+        source = node.args[0]
+        lies_alike = (source.shape, source.strides) == (value.shape, value.strides)
+        if not lies_alike or source.dtype != value.dtype or self.root(source) in self.homes:
+            return None
+        return source
+
+    def _own_gradients(self) -> None:
+        """Every .grad has memory of its own, which nobody else reads after the step."""
+        taken = {self.root(leaf.value) for leaf in leaves(self.result)}
+        for k, (t, value) in enumerate(self.grads):
+            if value is None or value in self.homes:
+                continue
+            root = self.root(value)
+            if root is not value or root in taken or root.node.kind in ("input", "call"):
+                node = Node("copy", "copy", (value,), line=value.node.line)
+                own = Value(node, 0, value.shape, value.dtype, dense(value))
+                own.id = len(self.recorded) + k
+                node.outputs.append(own)
+                self.nodes.append(node)
+                self.grads[k] = (t, own)
+            taken.add(root)
+
+    def wanted(self) -> list[Value]:
+        """What must be there at the end."""
+        final = [self.found(x.final) for x in self.inputs if x.is_written and x.kind != "constant"]
+        given = [leaf.value for leaf in leaves(self.result)]
+        return [*final, *given, *[v for _, v in self.grads if v is not None]]
+
+    def _drop_dead(self) -> None:
+        live = {id(v.node) for v in self.wanted()}
+        kept = []
+        for node in reversed(self.nodes):
+            if id(node) in live or node.kind == "update":
+                kept.append(node)
+                live.update([id(v.node) for v in node.values()])
+                live.update([id(v.node) for v in node.writes])
+        self.nodes = kept[::-1]
+
+    def _write_in_place(self) -> None:
+        """m[...] = β m + (1 - β) g: the sum is written into m, not copied there."""
+        users = users_of(self.nodes)
+        position = {id(n): k for k, n in enumerate(self.nodes)}
+        wanted = set(self.wanted())
+        previous = previous_versions(self)
+        gone = set()
+        for at, node in enumerate(self.nodes):
+            target = node.outputs[0] if node.outputs else None
+            if node.kind != "copy" or target not in self.homes:
+                continue
+            source = node.args[0]
+            if not isinstance(source, Value) or not is_elementwise(source.node):
+                continue
+            same = (source.shape, source.dtype, source.strides) == (
+                target.shape, target.dtype, target.strides)  # fmt: skip
+            if not same or source in self.homes or source in wanted or len(users[source]) != 1:
+                continue
+            first = position[id(source.node)]
+            if any(first < position[id(u)] < at for v in previous[target] for u in users[v]):
+                continue  # somebody still reads what m held
+            source.node.outputs[0] = target
+            target.node = source.node
+            gone.add(id(node))
+        self.nodes = [n for n in self.nodes if id(n) not in gone]
+
+
+def is_elementwise(node: Node) -> bool:
+    """Whether every number of the result needs only the numbers at the same place."""
+    if node.kind == "copy":
+        return True
+    return node.kind == "ufunc" and "." not in node.name and node.name not in ("matmul", "vecdot")
+
+
+def leaves(tree: Any) -> list[Leaf]:
+    """The Leafs of a result."""
+    found: list[Leaf] = []
+    mapped(tree, lambda x: found.append(x) if isinstance(x, Leaf) else None)
+    return found
+
+
+def users_of(nodes: list[Node]) -> dict[Value, list[Node]]:
+    """For each value, the nodes that read it, itself or through views."""
+    users: dict[Value, list[Node]] = {v: [] for n in nodes for v in n.outputs}
+    for node in nodes:
+        for value in node.values():
+            users.setdefault(value, []).append(node)
+        for value in node.writes:
+            users.setdefault(value, []).append(node)
+    for node in reversed(nodes):
+        if node.kind == "view":
+            users.setdefault(node.args[0], []).extend(users[node.outputs[0]])
+    return users
+
+
+def previous_versions(program: Program) -> dict[Value, list[Value]]:
+    """For each value of a written input, the values that this memory held before."""
+    before: dict[Value, list[Value]] = {}
+    seen: dict[int, list[Value]] = {}
+    for value, source in program.homes.items():
+        earlier = seen.setdefault(id(source), [])
+        before[value] = list(earlier)
+        earlier.append(value)
+    return before
+
+
+def dense(value: Value) -> tuple[int, ...]:
+    """Strides in rows."""
+    strides, step = [], value.dtype.itemsize
+    for n in reversed(value.shape):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+def key_of(node: Node, value: Value) -> Any:
+    """What two nodes have in common if they compute the same."""
+    try:
+        key = (node.kind, node.name, described(node.args), described(node.options), node.region,
+               value.shape, value.dtype, value.strides)  # fmt: skip
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def described(tree: Any) -> Any:
+    """Arguments as something to look up; 1 and 1.0 and True are three things."""
+    if isinstance(tree, (tuple, list)):
+        return (type(tree), *[described(x) for x in tree])
+    if isinstance(tree, dict):
+        return tuple([(k, described(v)) for k, v in tree.items()])
+    return tree if isinstance(tree, Value) else (type(tree), tree)

@@ -1,0 +1,143 @@
+"""One traced call: the recording, and where its inputs came from and its results go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_mmb.autograd.tensor import Tensor, wrap
+from tinygrad_mmb.capture.doors import opened
+from tinygrad_mmb.capture.errors import CaptureError, said
+from tinygrad_mmb.capture.graph import Node, Value, mapped
+from tinygrad_mmb.capture.recording import Recording
+from tinygrad_mmb.capture.tracer import Storage, Tracer
+from tinygrad_mmb.capture.witness import Witness
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A result: a Tensor (`tensor`, if it is one that was there before) or an array."""
+
+    value: Value
+    kind: str  #                    "tensor" or "array"
+    array: Any  #                   as this call computed it
+    tensor: Tensor | None = None
+
+    def out(self, array: Any) -> Any:
+        """What the caller gets: these numbers in memory of their own."""
+        if self.tensor is not None:
+            return self.tensor
+        array = array.copy(order="K")
+        return wrap(array) if self.kind == "tensor" else array
+
+
+@dataclass
+class Trace:
+    """What one call did."""
+
+    nodes: list[Node]
+    tracer: Tracer
+    witness: Witness
+    arguments: list[Storage]
+    result: Any  #                                    as the step returned it, Leafs inside
+    grads: list[tuple[Tensor, Value | None]]  #      what each .grad is afterwards, where it changed
+    returned: Any  #                                  for the caller of this very call
+
+    def inputs(self) -> list[Storage]:
+        """The memory that the step found, in the order in which it was first met."""
+        return [s for s in self.tracer.storages if s.is_input]
+
+
+def trace(
+    step: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    expected: dict[int, tuple[Any, Any]] | None = None,
+) -> Trace:
+    """Run step(*args, **kwargs) for real and record it.
+
+    `expected` tells for arrays (by id) what they hold before the step: code that computes with
+    them past the recording is found out.
+    Raises: CaptureError for what cannot be recorded; everything is then as it was before.
+    """
+    tracer = Tracer(expected or {})
+    witness = Witness(tracer)
+    try:
+        with opened(witness):
+            arguments = [tracer.enter(a, seen=True).storage for a in arrays_of((args, kwargs))]
+            args, kwargs = mapped((args, kwargs), lambda x: as_argument(tracer, x))
+            result = step(*args, **kwargs)
+            leaves = mapped(result, lambda x: leaf_of(witness, x))
+            grads = gradients(witness)
+            refuse_overlaps(tracer)
+    except CaptureError:
+        witness.undo()
+        raise
+    for k, value in enumerate(v for node in tracer.nodes for v in node.outputs):
+        value.id = k
+    returned = mapped(leaves, lambda x: x.out(x.array) if isinstance(x, Leaf) else x)
+    return Trace(tracer.nodes, tracer, witness, arguments, leaves, grads, returned)
+
+
+def arrays_of(tree: Any) -> list[Any]:
+    """The arrays among arguments, in their order."""
+    found: list[Any] = []
+
+    def look(x: Any) -> Any:
+        if isinstance(x, Tensor):
+            found.append(x.__dict__["array"])
+        elif isinstance(x, np.ndarray):
+            found.append(x)
+        return x
+
+    mapped(tree, look)
+    return found
+
+
+def as_argument(tracer: Tracer, x: Any) -> Any:
+    """Arrays as recordings; Tensors hand them out by themselves."""
+    return tracer.enter(x) if isinstance(x, np.ndarray) else x
+
+
+def leaf_of(witness: Witness, x: Any) -> Any:
+    """A result as the plan gives it out."""
+    if isinstance(x, Tensor):
+        array = x.__dict__["array"]
+        name = witness.tracer.enter(array, seen=True).name()
+        return Leaf(name, "tensor", array, x if id(x) in witness.tensors else None)
+    if isinstance(x, np.ndarray):
+        kind: Any = type(x)
+        recording: Any = x if kind is Recording else witness.tracer.enter(x, seen=True)
+        return Leaf(recording.name(), "array", recording.value)
+    return x
+
+
+def gradients(witness: Witness) -> list[tuple[Tensor, Value | None]]:
+    """Every .grad that the step made, wrote or took away."""
+    found: list[tuple[Tensor, Value | None]] = []
+    for t, before in witness.grads.values():
+        now = t._grad
+        if now is None:
+            if before is not None:
+                found.append((t, None))
+            continue
+        x = witness.tracer.enter(now.__dict__["array"], seen=True)
+        if now is not before or x.storage.version:
+            found.append((t, x.name()))
+    return found
+
+
+def refuse_overlaps(tracer: Tracer) -> None:
+    """Raise if inputs share part of their memory and one of them is written."""
+    for storage, array in tracer.overlaps:
+        other = tracer.enter(array, seen=True).storage
+        if storage.version or other.version:
+            node = (storage if storage.version else other).value.node
+            raise CaptureError(
+                f"{said(node.line)}: two arrays of the step, of shapes {storage.root.shape} and "
+                f"{other.root.shape}, share part of their memory, and one of them is written. Give "
+                "each its own memory: x.clone()."
+            )

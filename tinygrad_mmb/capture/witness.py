@@ -1,0 +1,91 @@
+"""What of the outside world a traced step used: for the guards of a plan, and to put it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_mmb.autograd.tensor import Tensor
+from tinygrad_mmb.capture.tracer import Tracer
+from tinygrad_mmb.ops.dropout import draw
+from tinygrad_mmb.optim.optimizer import count
+
+
+class Witness:
+    """Beside the tracer: which Tensors, modules, optimizers and schedules took part, as they were.
+
+    `undo` puts back what a step that is refused halfway has changed.
+    """
+
+    def __init__(self, tracer: Tracer) -> None:
+        self.tracer = tracer
+        tracer.before_host = self.host_reads
+        self.tensors: dict[int, tuple[Tensor, Any]] = {}  # and the array that each held
+        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # and the gradient of before
+        self.modules: dict[int, tuple[Any, dict[str, Any]]] = {}
+        self.optimizers: dict[int, tuple[Any, dict[Any, Any]]] = {}
+        self.schedules: dict[int, tuple[Any, dict[str, Any], list[dict[str, Any]]]] = {}
+        self.generators: dict[int, tuple[Any, Any]] = {}
+
+    def saw(self, t: Tensor, array: Any) -> Any:
+        """The recording of what a Tensor holds."""
+        x = self.tracer.enter(array, seen=True)
+        if x.storage.is_input and id(t) not in self.tensors:
+            self.tensors[id(t)] = (t, array)
+            self.met(t)
+        return x
+
+    def met(self, t: Tensor) -> None:
+        """Keep the gradient that a Tensor had when the step first touched it."""
+        if id(t) not in self.grads:
+            self.grads[id(t)] = (t, t._grad)
+
+    def called(self, module: Any) -> None:
+        """Keep the attributes of a module."""
+        if id(module) not in self.modules:
+            self.modules[id(module)] = (module, attributes(module))
+
+    def stepped(self, optimizer: Any) -> None:
+        """Keep what an optimizer remembered."""
+        if id(optimizer) not in self.optimizers:
+            state = {p: dict(kept) for p, kept in optimizer.state.items()}
+            self.optimizers[id(optimizer)] = (optimizer, state)
+
+    def scheduled(self, schedule: Any) -> None:
+        """Keep where a schedule was."""
+        if id(schedule) not in self.schedules:
+            groups = [dict(group) for group in schedule.optimizer.param_groups]
+            self.schedules[id(schedule)] = (schedule, dict(vars(schedule)), groups)
+
+    def host_reads(self, read: Any, args: tuple[Any, ...]) -> None:
+        """Keep the state of a generator that is about to draw."""
+        if read is draw and id(args[0]) not in self.generators:
+            self.generators[id(args[0])] = (args[0], args[0].get_state())
+
+    def undo(self) -> None:
+        """Everything as it was before the step; what Python code of the user's did, stays."""
+        for storage in self.tracer.storages:
+            if storage.initial is not None:
+                storage.root[...] = storage.initial
+        for t, grad in self.grads.values():
+            t._grad = grad
+        for read, args, _ in self.tracer.reads:
+            if read is count:
+                args[0]["step"].array -= 1
+        for generator, state in self.generators.values():
+            generator.set_state(state)
+        for schedule, before, groups in self.schedules.values():
+            vars(schedule).clear()
+            vars(schedule).update(before)
+            for group, was in zip(schedule.optimizer.param_groups, groups, strict=True):
+                group["lr"] = was["lr"]
+        for optimizer, state in self.optimizers.values():
+            for p in [p for p in optimizer.state if p not in state]:
+                del optimizer.state[p]
+            for p, kept in state.items():
+                optimizer.state[p].clear()
+                optimizer.state[p].update(kept)
+
+
+def attributes(module: Any) -> dict[str, Any]:
+    """The attributes of a module, containers copied."""
+    return {k: v.copy() if isinstance(v, (dict, list, set)) else v for k, v in vars(module).items()}
