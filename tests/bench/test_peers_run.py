@@ -127,7 +127,8 @@ def content(**parts):
     rows = [row(W1, goals.EAGER, {"torch": (0.45, 0.5, 0.55)}), theirs]
     machine = {"processor": "Abacus", "cores": 2, "threads": 1, "blas": "none, 1 threads"}
     return {"kind": "cpu", "device": "cpu", "machine": machine, "started": "2026-11-26T10:00:00",
-            "environment": {"commit": {"hash": "0123456789abcdef", "changed": True}}, "rows": rows,
+            "environment": {"commit": {"hash": "0123456789abcdef", "changed": True},
+                            "extensions": {"cpu": True}}, "rows": rows,
             "engines": {"torch": "2.13"}, "peers_missing": {"jax.jit": "not installed: pip"},
             **parts}  # fmt: skip
 
@@ -173,6 +174,13 @@ def test_every_part_of_a_run_is_shown_with_its_goal():
     assert "W2 20 residual blocks | 60.0 | 50 | missed" in lines
     assert "- mlx: no answer in 600 s" in lines
     assert len(report.summary(content(**PARTS)).split("## ")) == text.count(":\n") + 1
+
+
+@pytest.mark.parametrize(("active", "times"), [(True, 0), (False, 1)])
+def test_a_run_without_our_compiled_kernels_says_so(active, times):
+    made = content()
+    made["environment"]["extensions"]["cpu"] = active
+    assert report.heading(made).count("mmb eager is NumPy alone") == times
 
 
 def test_pictures_are_drawn_of_what_there_is(tmp_path):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GOAL = "goal of mmb captured, else of mmb eager"
+APART = 0.24  # of a row
 MOST = 30.0  # times the best peer's time; beyond, an arrow at the edge
 
 
@@ -31,12 +32,14 @@ def peers(content: dict[str, Any]) -> Figure | None:
         return None
     figure = new_figure(10.0, 1.9 + 0.42 * len(workloads))
     axes = figure.subplots()
+    ours = list(dict.fromkeys(r.variant for r in rows if not r.peer_library))
     for variant, (colour, marker) in styles(rows).items():
         mine = [r for r in rows if r.variant == variant and r.kernel in workloads]
         xs = [min((r.ms or 0.0) / (best[r.kernel] or 1.0), MOST) for r in mine]
-        ys = [float(workloads.index(r.kernel)) for r in mine]
-        ours = not mine[0].peer_library if mine else False
-        size, edge, z = (8.0, "black", 3) if ours else (6.0, "white", 2)
+        # ours below one another, as they often lie side by side
+        shift = APART * (ours.index(variant) - (len(ours) - 1) / 2) if variant in ours else 0.0
+        ys = [workloads.index(r.kernel) + shift for r in mine]
+        size, edge, z = (8.0, "black", 3) if variant in ours else (6.0, "white", 2)
         axes.plot(xs, ys, marker, color=colour, markersize=size, markeredgecolor=edge,
                   markeredgewidth=0.6, linestyle="none", label=variant, zorder=z)  # fmt: skip
         for r, y in zip(mine, ys, strict=True):

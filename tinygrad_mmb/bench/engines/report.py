@@ -63,6 +63,10 @@ def heading(content: dict[str, Any]) -> str:
         changed = ", with changes" if commit["changed"] else ""
         lines.append(f"commit {commit['hash'][:12]}{changed}")
     lines.append(", ".join(f"{name} {v}" for name, v in content["engines"].items()))
+    if not content["environment"]["extensions"].get("cpu"):
+        lines.append(
+            "Our compiled kernels are not there (mmb doctor says why): mmb eager is NumPy alone."
+        )
     lines += [f"without {name}: {why}" for name, why in content["peers_missing"].items()]
     load = report.busiest(content)
     if load > machine["cores"]:
