@@ -5,5 +5,6 @@ lead from the one to the other: compare.py, simplify.py, schedule.py, memory.py.
 """
 
 from tinygrad_mmb.capture.captured import CacheInfo, CapturedStep, capture
+from tinygrad_mmb.capture.errors import CaptureError
 
-__all__ = ["CacheInfo", "CapturedStep", "capture"]
+__all__ = ["CacheInfo", "CaptureError", "CapturedStep", "capture"]

@@ -69,7 +69,7 @@ def compared(a: Trace, b: Trace) -> list[Input]:
         raise DifferentError("two steps in a row gave gradients to different Tensors", True)
     before = [grads_of_before(t) for t in (a, b)]
     return [
-        source(a, b, k, before) for k in range(len(a.inputs()))
+        source(a, b, k, before) for k in range(len(a.inputs))
     ]  # as many as in b: the nodes agree
 
 
@@ -156,7 +156,7 @@ def grads_of_before(t: Trace) -> dict[int, Tensor]:
 
 def source(a: Trace, b: Trace, k: int, before: list[dict[int, Tensor]]) -> Input:
     """Where the k-th input comes from."""
-    old, new = a.inputs()[k], b.inputs()[k]
+    old, new = a.inputs[k], b.inputs[k]
     given = [[s is x for x in t.arguments].index(True) if s in t.arguments else -1
              for t, s in ((a, old), (b, new))]  # fmt: skip
     found = Input("external", new.first, new.value, new.root)

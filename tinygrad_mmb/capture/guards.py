@@ -7,6 +7,7 @@ step look for another plan, or trace anew; nothing is ever computed with a plan 
 from __future__ import annotations
 
 import functools
+import operator
 import types
 from collections.abc import Callable
 from typing import Any
@@ -97,11 +98,14 @@ class Guards:
         self.held = {
             id(owner(x.array)) for x in plan.buffers if x.kind == "external" and x.array.size
         }
-        self.tensors = [
-            (t, array, t._requires_grad)
+        tensors = [
+            (t, array)
             for i, (t, array) in b.witness.tensors.items()
             if i in a.witness.tensors and id(array) not in given
         ]
+        self.tensors = [t for t, _ in tensors]
+        self.arrays = [array for _, array in tensors]
+        self.wanting = [t._requires_grad for t, _ in tensors]
         self.modules = [
             (m, unchanged(before, attributes(m))) for m, before in b.witness.modules.values()
         ]
@@ -114,10 +118,15 @@ class Guards:
             for o, _ in b.witness.optimizers.values()
             for p, kept in o.state.items()
         ]
-        self.hooks = [
-            (t, hooks_of(t)) for t, _, needs in self.tensors if needs and t._grad_fn is None
+        self.leaves = [
+            (t, leaf, leaf.hooks, leaf.ready_hooks)
+            for t in self.tensors
+            if (leaf := t._leaf) is not None
         ]
-        self.grads = self._grads_of_before(a, b, plan)
+        self.hooks = [(h, seen_by(h)) for _, _, h, _ in self.leaves if h is not None]
+        grads = self._grads_of_before(a, b, plan)
+        self.with_grads = [t for t, _ in grads]
+        self.had_grads = [there for _, there in grads]
         self.options = [
             (args, value)
             for read, args, value in b.tracer.reads
@@ -144,13 +153,18 @@ class Guards:
             self.mode == mode()
             and same_signature(self.signature, signature(args))
             and all(same(old, read()) for read, old in self.outside)
-            and all(t.__dict__["array"] is x and t._requires_grad is r for t, x, r in self.tensors)
-            and all((t._grad is not None) is there for t, there in self.grads)
+            and all(map(operator.is_, [t.__dict__["array"] for t in self.tensors], self.arrays))
+            and [t._requires_grad for t in self.tensors] == self.wanting
+            and [t._grad is not None for t in self.with_grads] == self.had_grads
             and self._arguments_hold(arrays)
             and all(still(vars(m), was) for m, was in self.modules)
             and all(o.state is s and groups_hold(o, groups) for o, s, groups in self.optimizers)
             and all(s.get(p) is kept and still(kept, was) for s, p, kept, was in self.states)
-            and all(hooks_of(t) == was for t, was in self.hooks)
+            and all(
+                t._leaf is leaf and leaf.hooks is hooks and leaf.ready_hooks is ready
+                for t, leaf, hooks, ready in self.leaves
+            )
+            and all(seen_by(hooks) == was for hooks, was in self.hooks)
             and all(same(value, option(*read)) for read, value in self.options)
             and self.branches()
             and self.decisions.hold(arrays)
@@ -173,7 +187,7 @@ class Decisions:
         self.answers = plan.decisions
         self.nodes = cone([v.node for v, _ in plan.decisions], plan.recorded)
         given = {id(s.first): k for k, s in enumerate(b.arguments)}
-        held = {id(s.first): s.root for s in b.inputs()}
+        held = {id(s.first): s.root for s in b.inputs}
         self.inputs = [
             (n.outputs[0], given.get(id(n.outputs[0]), -1), held.get(id(n.outputs[0])))
             for n in self.nodes
@@ -243,6 +257,8 @@ def same_signature(old: Any, new: Any) -> bool:
 def still(attributes: dict[str, Any], was: dict[str, Any]) -> bool:
     """Whether these attributes are what they were. New ones change nothing."""
     try:
+        if attributes == was:  # compares identities first, so Tensors are not asked
+            return True
         for name, old in was.items():
             new = attributes[name]
             if new is not old and (type(new) is not type(old) or isinstance(new, Tensor)
@@ -267,13 +283,9 @@ def groups_hold(optimizer: Any, groups: list[Any]) -> bool:
     )
 
 
-def hooks_of(t: Tensor) -> Any:
-    """How many functions look at the gradient of a leaf."""
-    leaf = t._leaf
-    if leaf is None:
-        return (), ()
-    seen = () if leaf.hooks is None else tuple(h for f in leaf.hooks.seen_by.values() for h in f)
-    return seen, leaf.ready_hooks
+def seen_by(hooks: Any) -> list[Any]:
+    """The functions that look at the gradient of a leaf."""
+    return [h for functions in hooks.seen_by.values() for h in functions]
 
 
 def pattern(arrays: list[Any]) -> list[int]:

@@ -3,6 +3,8 @@
 Every operand is an array made once, every result is written into one by out=, so a replay is a
 loop over calls of NumPy and of twins. It computes bit for bit what the recorded step computed:
 the same functions, in an order that changes no number, on memory that lies in the same way.
+(Cutting long elementwise passes into blocks that fit the cache was tried, and is slower here: each
+call of NumPy costs more than what the cache gives back.)
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_mmb.autograd.tensor import wrap
+from tinygrad_mmb.capture.errors import CaptureError
 from tinygrad_mmb.capture.graph import mapped
 from tinygrad_mmb.capture.plan import Given, Instruction, Operand, Plan, Slot
 from tinygrad_mmb.capture.tracer import INSIDE
@@ -195,10 +198,10 @@ def at(array: Any, place: Operand) -> Any:
 def laid(array: Any, place: Operand) -> Any:
     """The same numbers as the plan expects them to lie."""
     if array.shape != place.shape:
-        raise RuntimeError(
+        raise CaptureError(
             f"a function of the captured step returned shape {array.shape} where it had returned "
             f"{place.shape} when the step was traced: its shape depends on the data, which a "
-            "capture cannot follow."
+            "capture cannot follow. The step stopped halfway."
         )
     memory = aligned(sum((n - 1) * s for n, s in zip(place.shape, place.strides, strict=True))
                      + place.dtype.itemsize)  # fmt: skip
@@ -218,10 +221,10 @@ def spread(hand_out: Callable[[Operand, Any], None], template: Any, result: Any,
         for k, t in template.items():
             spread(hand_out, t, result[k], name)
     elif template is not INSIDE and template is not result and template != result:
-        raise RuntimeError(
+        raise CaptureError(
             f"{name} of the captured step returned {result!r} where it had returned {template!r} "
             "when the step was traced: a number of the host that depends on the data, which a "
-            "capture cannot follow."
+            "capture cannot follow. The step stopped halfway."
         )
 
 

@@ -6,6 +6,8 @@ about. At a replay the host reads the sources again and one compiled function gi
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mmb.capture.errors import CaptureError, said, user_line
@@ -68,40 +70,52 @@ def _parts(x: Any) -> tuple[Any, str, bool]:
     return (x.value, x.text, x.fixed) if isinstance(x, Scalar) else (x, repr(x), True)
 
 
-def _define(name: str, sign: str) -> None:
+def _define(name: str, sign: str, compute: Callable[[Any, Any], Any]) -> None:
     def forward(self: Scalar, other: Any) -> Any:
         if not _is_number(other):
             return NotImplemented
         b, text, fixed = _parts(other)
-        value = eval(f"a {sign} b", {"a": self.value, "b": b})
         text = f"({self.text} {sign} {text})"
-        return Scalar(self.tracer, value, text, self.fixed and fixed)
+        return Scalar(self.tracer, compute(self.value, b), text, self.fixed and fixed)
 
     def backward(self: Scalar, other: Any) -> Any:
         if not _is_number(other):
             return NotImplemented
-        return forward(Scalar(self.tracer, other, repr(other), True), self)
+        text = f"({other!r} {sign} {self.text})"
+        return Scalar(self.tracer, compute(other, self.value), text, self.fixed)
 
     setattr(Scalar, f"__{name}__", forward)
     setattr(Scalar, f"__r{name}__", backward)
 
 
-def _compare(name: str, sign: str) -> None:
+def _compare(name: str, sign: str, compute: Callable[[Any, Any], Any]) -> None:
     def compare(self: Scalar, other: Any) -> Any:
         if not _is_number(other):
             return NotImplemented
         b, text, fixed = _parts(other)
-        answer = eval(f"a {sign} b", {"a": self.value, "b": b})
         if not fixed:
             self._refuse()
-        return self._decided(f"({self.text} {sign} {text})", answer)
+        return self._decided(f"({self.text} {sign} {text})", compute(self.value, b))
 
     setattr(Scalar, f"__{name}__", compare)
 
 
-for _name, _sign in (("add", "+"), ("sub", "-"), ("mul", "*"), ("truediv", "/"), ("pow", "**"),
-                     ("mod", "%"), ("floordiv", "//")):  # fmt: skip
-    _define(_name, _sign)
-for _name, _sign in (("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">="), ("eq", "=="),
-                     ("ne", "!=")):  # fmt: skip
-    _compare(_name, _sign)
+for _name, _sign, _compute in (
+    ("add", "+", operator.add),
+    ("sub", "-", operator.sub),
+    ("mul", "*", operator.mul),
+    ("truediv", "/", operator.truediv),
+    ("floordiv", "//", operator.floordiv),
+    ("mod", "%", operator.mod),
+    ("pow", "**", operator.pow),
+):
+    _define(_name, _sign, _compute)
+for _name, _sign, _compute in (
+    ("lt", "<", operator.lt),
+    ("le", "<=", operator.le),
+    ("gt", ">", operator.gt),
+    ("ge", ">=", operator.ge),
+    ("eq", "==", operator.eq),
+    ("ne", "!=", operator.ne),
+):
+    _compare(_name, _sign, _compute)

@@ -104,7 +104,8 @@ class Program:
             if value is None or value in self.homes:
                 continue
             root = self.root(value)
-            if root is not value or root in taken or root.node.kind in ("input", "call"):
+            alone = value.size == root.size and value.strides == dense(value)
+            if not alone or root in taken or root.node.kind in ("input", "call"):
                 node = Node("copy", "copy", (value,), line=value.node.line)
                 own = Value(node, 0, value.shape, value.dtype, dense(value))
                 own.id = len(self.recorded) + k

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,7 @@ class Trace:
     grads: list[tuple[Tensor, Value | None]]  #      what each .grad is afterwards, where it changed
     returned: Any  #                                  for the caller of this very call
 
+    @functools.cached_property
     def inputs(self) -> list[Storage]:
         """The memory that the step found, in the order in which it was first met."""
         return [s for s in self.tracer.storages if s.is_input]
