@@ -69,7 +69,7 @@ class Child:
             late = not timer.is_alive()
             timer.cancel()
         if not line:
-            why = f"no answer in {self.patience:.0f} s" if late else "its process ended"
+            why = f"no answer in {self.patience:g} s" if late else "its process ended"
             raise Failed(f"{why} (code {self.process.wait()})")
         answer: dict[str, Any] = json.loads(line)
         if not answer.pop("ok"):

@@ -32,7 +32,13 @@ from tinygrad_mmb.bench.engines.workloads import WORKLOADS, Workload
 CHOSEN = ("W1 MLP, batch 64", "W1 MLP, batch 1024", "W2 20 residual blocks")
 AT_MOST = 1.15  # of our own time with one thread, under load
 # it ends by itself when its parent has, however that happened
-SPIN = "import os; parent = os.getppid()\nwhile os.getppid() == parent: sum(range(10000))"
+SPIN = """
+import os
+parent = os.getppid()
+print(flush=True)
+while os.getppid() == parent:
+    sum(range(10000))
+"""
 
 
 @dataclass(frozen=True)
@@ -57,14 +63,18 @@ class Threads:
 @contextmanager
 def busy(processes: int) -> Iterator[None]:
     """So many processes that each keep a core busy."""
-    running = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(processes)]
+    command = [sys.executable, "-c", SPIN]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(processes)]
     try:
+        for process in running:
+            assert process.stdout is not None
+            process.stdout.readline()  # it has begun
         yield
     finally:
         for process in running:
             process.kill()
         for process in running:
-            process.wait()
+            process.communicate()
 
 
 def workloads() -> list[Workload]:

@@ -142,7 +142,7 @@ class TorchLike(Engine):
             p.grad = self.tensor(g)
         optimizer = self.optimizer(parameters)
         return Step(
-            self.captured(optimizer.step),
+            optimizer.step,
             results=lambda _: [p.detach().numpy() for p in parameters],
         )
 

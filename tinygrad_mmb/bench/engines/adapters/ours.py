@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from tinygrad_mmb.bench.engines.torch_models import TorchLike
-from tinygrad_mmb.bench.engines.workloads import Array
+from tinygrad_mmb.bench.engines.workloads import ADAM, KINDS, Array
 
 CAPTURE = "tinygrad_mmb.capture"
 
@@ -25,6 +25,7 @@ class Captured(Eager):
     """The whole step recorded once, then replayed."""
 
     name = "mmb captured"
+    kinds = tuple(k for k in KINDS if k != ADAM)  # an optimizer alone is one call already
 
     def captured(self, step: Callable[[], Any]) -> Callable[[], Any]:
         return importlib.import_module(CAPTURE).capture(step)

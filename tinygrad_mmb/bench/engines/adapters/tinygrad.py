@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import shutil
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -22,6 +24,12 @@ class Jit(ArrayModels):
     name = "tinygrad"
     module, package = "tinygrad", "tinygrad"
     environment: ClassVar[Mapping[str, str]] = {"DEV": "CPU", "TRAINING": "1"}
+
+    def missing(self) -> str | None:
+        compiler = os.environ.get("CC", "clang")
+        if (why := super().missing()) is not None or shutil.which(compiler):
+            return why
+        return f"it compiles with {compiler}, which is not here. Install clang (apt install clang)"
 
     def start(self, threads: int) -> None:
         self.library: Any = importlib.import_module("tinygrad")
