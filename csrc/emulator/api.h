@@ -39,6 +39,8 @@ int mmb_option(const char* name, long value);
 enum { MMB_READ_ONLY = 1, MMB_UNWRITTEN = 2 };  // unwritten: reading before writing is a finding
 void mmb_array(const void* start, size_t bytes, int flags, const char* name);
 void mmb_forget_arrays(void);
+// Of an array that mmb_array named: its items, so many bytes each, that hold this value are unwritten.
+void mmb_unwritten(const void* start, size_t bytes, unsigned long long value, size_t item_bytes);
 
 // For the profile of the last launch (checker builds), a JSON array with one object per line.
 const char* mmb_profile(void);

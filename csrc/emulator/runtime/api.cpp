@@ -75,6 +75,9 @@ void mmb_array(const void* start, size_t bytes, int flags, const char* name) {
     regions::remember_as_array(start);
 }
 void mmb_forget_arrays(void) { regions::forget_arrays(); }
+void mmb_unwritten(const void* start, size_t bytes, unsigned long long value, size_t item_bytes) {
+    regions::forget_written(start, bytes, value, item_bytes);
+}
 const char* mmb_profile(void) {
     static std::string text;
     text = profile::as_json();
@@ -83,5 +86,6 @@ const char* mmb_profile(void) {
 #else
 void mmb_array(const void*, size_t, int, const char*) {}
 void mmb_forget_arrays(void) {}
+void mmb_unwritten(const void*, size_t, unsigned long long, size_t) {}
 const char* mmb_profile(void) { return "[]"; }
 #endif

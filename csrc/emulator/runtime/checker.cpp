@@ -191,7 +191,8 @@ void note_unwritten(const Region& region, const Event& e) {
     f.text = "uninitialised memory: thread " + in_words(f.at.thread) + " reads " + element(region, e.address) + " at " +
              file_and_line(e.site) + ", and nobody has written it" + inside(f.at);
     f.mend = region.is_shared() ? "Shared memory starts with anything: write all that is read, the edges of the tile too"
-                                : "cudaMalloc gives memory that holds anything: cudaMemset or cudaMemcpy first, or write before reading";
+                                : "cudaMalloc, and empty in Python, give memory that holds anything: fill it first (cudaMemset, cudaMemcpy; "
+                                  "zeros), or write before reading";
     unwritten.push_back({std::move(f), e.site});
 }
 

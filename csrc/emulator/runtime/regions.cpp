@@ -1,6 +1,7 @@
 #include "regions.h"
 
 #include <algorithm>
+#include <cstring>
 #include <deque>
 #include <vector>
 
@@ -82,6 +83,18 @@ void forget_arrays() {
     last = nullptr;
     for (const std::uintptr_t begin : arrays) all.erase(begin);
     arrays.clear();
+}
+
+void forget_written(const void* p, std::size_t bytes, uint64_t value, std::size_t item_bytes) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(p);
+    Region* region = holding(begin);
+    if (!region) return;
+    if (region->starts_written) std::memset(region->written.data(), 0x0f, region->count());
+    region->starts_written = false;
+    for (std::uintptr_t item = begin; item + item_bytes <= begin + bytes; item += item_bytes) {
+        if (std::memcmp(reinterpret_cast<const void*>(item), &value, item_bytes)) continue;
+        for (std::uintptr_t b = item; b < item + item_bytes; ++b) region->written[region->index(b)] &= ~(1u << b % 4);
+    }
 }
 
 bool add_variable_at(std::uintptr_t p) {

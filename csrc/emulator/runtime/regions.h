@@ -67,6 +67,8 @@ Region& add(const void* p, std::size_t bytes, const std::string& name, Space spa
 void remove(const void* p);
 void forget_arrays();             // those that mmb_array named; allocations of a host program stay
 void remember_as_array(const void* p);
+// Items of a known array count as unwritten where they hold this value.
+void forget_written(const void* p, std::size_t bytes, uint64_t value, std::size_t item_bytes);
 bool add_variable_at(std::uintptr_t p);  // a static variable of the kernels there becomes a region
 
 // Memory that a host program has freed: who touches it is told so.

@@ -12,14 +12,14 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tinygrad_mmb.backend import extension, is_array
-from tinygrad_mmb.kernels.launch import compile
+from tinygrad_mmb.backend import Array, extension, is_array
+from tinygrad_mmb.kernels.launch import compile, fresh
 from tinygrad_mmb.kernels.launch.arguments import ByValue, address
 
 Size = tuple[int, ...]
@@ -50,6 +50,8 @@ class Library:
         for name in ("mmb_error", "mmb_findings", "mmb_kernels", "mmb_profile"):
             getattr(so, name).restype = ctypes.c_char_p
         so.mmb_array.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p]
+        so.mmb_unwritten.argtypes = [ctypes.c_void_p, ctypes.c_size_t,
+                                     ctypes.c_uint64, ctypes.c_size_t]  # fmt: skip
         so.mmb_option.argtypes = [ctypes.c_char_p, ctypes.c_long]
         so.mmb_launch.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p,
                                   ctypes.c_size_t, ctypes.c_void_p]  # fmt: skip
@@ -81,19 +83,32 @@ class Library:
         pointers = (ctypes.c_void_p * len(values))(*[ctypes.addressof(v) for v in values])
         sizes = [(ctypes.c_uint * 3)(*(*s, 1, 1)[:3]) for s in (grid, block)]
         with _one_launch_at_a_time:
-            self.tell_of_arrays(pairs)
+            self.tell_of_arrays(name, pairs)
             if self.so.mmb_launch(name.encode(), *sizes, shared, pointers):
                 raise KernelError(f"kernel {name}: {self.message()}", self.findings())
 
-    def tell_of_arrays(self, pairs: Sequence[tuple[str, Any]]) -> None:
+    def tell_of_arrays(self, name: str, pairs: Sequence[tuple[str, Any]]) -> None:
         """What the kernel may touch: the checker reports all else."""
         self.so.mmb_forget_arrays()
+        told: list[Array] = []
         for i, (kind, a) in enumerate(pairs):
             if kind in "pP" and a is not None:
                 flags = READ_ONLY if kind == "P" else 0
                 self.so.mmb_array(*memory_of(a), flags, f"argument {i}".encode())
+                told.append(a)
             for k, inner in enumerate(a.arrays if isinstance(a, ByValue) else ()):
                 self.so.mmb_array(*memory_of(inner), 0, f"array {k} of argument {i}".encode())
+                told.append(inner)
+        if fresh.is_watching():  # after all are told: two may be views of one
+            self.tell_of_unwritten(name, told)
+
+    def tell_of_unwritten(self, name: str, arrays: Sequence[Array]) -> None:
+        """Of those that `empty` made, which elements nobody has written."""
+        for a in arrays:
+            found = fresh.holding(address(a)) if a.size else None
+            if found is not None:
+                self.so.mmb_unwritten(*memory_of(a), found.value, found.itemsize)
+                found.kernel = name
 
     def findings(self) -> list[dict[str, Any]]:
         """Of the last launch."""
@@ -217,6 +232,30 @@ class Emulator:
             built_in().launch(name, grid, block, shared, 0, values)
 
 
+def require_written(outputs: Sequence[Any], key: str) -> None:
+    """Under the checker: every element of what a twin of `key` returns was written.
+
+    Raises: KernelError that names the kernel which was handed the array last.
+    """
+    for i, y in enumerate(outputs if fresh.is_watching() else ()):
+        left = fresh.first_unwritten(y) if is_array(y) else None
+        if left is None:
+            continue
+        count, first = left
+        made = fresh.holding(address(y))
+        kernel = (made.kernel if made else "") or "no kernel"
+        text = (
+            f"output {i} of {key}: {count} of its {y.size} elements are unwritten, the first at "
+            f"index {first}; {kernel} was handed the array last"
+        )
+        mend = (
+            "Does the grid cover all elements, also where a size is no multiple of the block? "
+            "Elements that stay 0 need zeros, not empty"
+        )
+        found = {"kind": "unwritten-output", "kernel": kernel, "message": text, "mend": mend}
+        raise KernelError(f"{text}. {mend}.", [found])
+
+
 FAST = Emulator()
 _current: ContextVar[Emulator] = ContextVar("emulator", default=FAST)
 
@@ -237,7 +276,8 @@ def emulator(
 ) -> Iterator[Emulator]:
     """Inside the block, emulated kernels run in this build and this order of threads.
 
-    `mode` "check" finds races, accesses out of bounds and the like, and raises KernelError.
+    `mode` "check" finds races, accesses out of bounds and the like, and raises KernelError. What
+    NumPy's `empty` gives inside the block counts as unwritten until somebody writes it.
     `seed`: threads and blocks go forward (0), backward (1) or shuffled. `early`: asynchronous
     copies and products happen at once, instead of as late as is legal. `yields`: in mode "check",
     other threads run before one access in so many. `profile`: in mode "check", what is yielded
@@ -253,6 +293,7 @@ def emulator(
     options = (("seed", seed), ("early", int(early)), ("yields", yields), ("profile", int(profile)))
     token = _current.set(Emulator(mode, options))
     try:
-        yield _current.get()
+        with fresh.watched() if mode == "check" else nullcontext():
+            yield _current.get()
     finally:
         _current.reset(token)

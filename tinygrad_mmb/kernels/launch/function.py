@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from tinygrad_mmb.backend import arrays
 from tinygrad_mmb.backend.arrays import on_device
 from tinygrad_mmb.kernels.launch.arguments import arrays_in
-from tinygrad_mmb.kernels.registry import DEVICE, kernel
+from tinygrad_mmb.kernels.registry import DEVICE, WithExtras, kernel
 
 F = TypeVar("F", bound=Callable[..., Any])
 Size = tuple[int, ...]  # of a grid or block: one to three numbers
@@ -81,7 +81,16 @@ def cuda_kernel(key: str, *, accepts: Callable[..., bool]) -> Callable[[F], F]:
             return not on_device(args) and accepts(*args, **options)
 
         kernel(key, backend="cuda", accepts=on_gpu, place=DEVICE)(run)
-        kernel(key, backend="emulator", accepts=on_host, place=None)(run)
+
+        def emulated_run(*args: Any, **options: Any) -> Any:
+            from tinygrad_mmb.kernels.launch import emulated
+
+            y = run(*args, **options)
+            outputs = y.y if isinstance(y, WithExtras) else y
+            emulated.require_written(outputs if type(outputs) is tuple else (outputs,), key)
+            return y
+
+        kernel(key, backend="emulator", accepts=on_host, place=None)(emulated_run)
         return run
 
     return register
