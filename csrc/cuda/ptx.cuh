@@ -1,7 +1,7 @@
 // The PTX instructions that kernels use, from sm_80 on: asynchronous copies and tensor cores.
 //
 // Each is ONE small function with two bodies: the instruction, for the GPU, and a call of what the
-// emulator takes it to mean (csrc/emulator/runtime/async.cpp, tensor_cores.cpp). Sections are those of
+// emulator takes it to mean (csrc/emulator/runtime/: cp_async.cpp, tensor_cores.cpp). Sections are those of
 // the PTX ISA manual, 9.0. tests/gpu/test_ptx_conformance.py compares the two bodies on a GPU.
 //
 // On an architecture that lacks an instruction its function stops the kernel with an error, instead of

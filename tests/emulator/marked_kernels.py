@@ -3,6 +3,7 @@
     // run: <<<(2, 1), 64, 128>>>(y[64], int x[64]=0, partial[4]?, 3, none)
     // result: y == 2 * x
     ... tile[i] = x[i];  // expect: race
+    // run: <<<1, 32, 2048>>>(y[256], map(x[8x30], 8x32))    a tensor map of x in boxes of 8x32
 
 An array has a dtype (float32 if none is named) and random contents, or those after "="; after "?"
 nothing is in it yet. "expect" marks the lines that a finding of this kind must name.
@@ -19,11 +20,12 @@ from typing import Any
 
 import numpy
 
-from tinygrad_mmb.kernels.launch import compile
+from tinygrad_mmb.kernels.launch import compile, tensor_map
 from tinygrad_mmb.kernels.launch.emulated import C_TYPES, Library
 
 READ_ONLY, UNWRITTEN = 1, 2
 DTYPES = {"": "float32", "int": "int32", "unsigned": "uint32", "uint8": "uint8", "half": "float16"}
+MAP = re.compile(r"map\((\w+)\[(\d+)x(\d+)\], (\d+)x(\d+)\)$")
 ARRAY = re.compile(r"(?:(\w+) )?(\w+)\[(\d+)\](\?|=\S+)?$")
 
 
@@ -62,7 +64,7 @@ def marked_kernel(path: Path) -> MarkedKernel:
         if mark := re.match(r"// expect nowhere: ([\w-]+)", line):
             expected.setdefault(mark[1], set())
     size = tuple(n if isinstance(n, tuple) else (n,) for n in (grid, block))
-    arguments = re.split(r", (?![^\[]*\])", found[2])
+    arguments = re.split(r", (?![^\[(]*[\])])", found[2])
     return MarkedKernel(
         path, Run(*size, *(shared or [0]), arguments), result and result[1], expected
     )
@@ -85,6 +87,14 @@ def contents(dtype: str, size: int, given: str | None, rng: numpy.random.Generat
     if numpy.dtype(dtype).kind == "f":
         return rng.standard_normal(size).astype(dtype)
     return rng.integers(1, 100, size).astype(dtype)
+
+
+def on_64_bytes(values: Any) -> Any:
+    """The same numbers at an address that is a multiple of 64."""
+    room = numpy.empty(values.nbytes + 64, numpy.uint8)
+    placed = room[-room.ctypes.data % 64 :][: values.nbytes].view(values.dtype)
+    placed[...] = values
+    return placed
 
 
 @dataclass
@@ -116,6 +126,13 @@ def launch(library: Library, kernel: MarkedKernel, **options: int) -> Outcome:
             flags = (READ_ONLY if kind == "P" else 0) | (UNWRITTEN if given == "?" else 0)
             so.mmb_array(array.ctypes.data, array.nbytes, flags, name.encode())
             values.append(ctypes.c_void_p(array.ctypes.data))
+        elif match := MAP.match(text):
+            name, (rows, cols, *box) = match[1], map(int, match.groups()[1:])
+            arrays[name] = array = on_64_bytes(contents("float32", rows * cols, None, rng))
+            matrix = array.reshape(rows, cols)
+            packed = tensor_map.emulated(matrix, array.ctypes.data, matrix.strides[0], *box)
+            so.mmb_array(array.ctypes.data, array.nbytes, 0, name.encode())
+            values.append(ctypes.create_string_buffer(packed, len(packed)))
         elif text == "none":
             values.append(ctypes.c_void_p(None))
         else:

@@ -10,6 +10,7 @@ import pytest
 
 from tinygrad_mmb.kernels.launch import compile
 from tinygrad_mmb.kernels.launch.emulated import Library, emulator, library, load
+from tinygrad_mmb.kernels.launch.tensor_map import tensor_map
 
 FILE = Path(__file__).with_name("profiled.cu")
 
@@ -87,6 +88,25 @@ def test_lanes_that_take_no_part_are_seen(checked):
     read = entry(lines, "half_of_the_warp", "every second", "global")
     assert (read["lanes_per_request"], read["sectors_per_request"]) == (16, 4)
     assert read["times_ideal"] == 2
+
+
+@pytest.mark.parametrize(
+    "col, row, count, sectors, ideal",
+    [
+        (0, 0, 8 * 128, 8 * 4, 8 * 4),  # 8 rows of 128 bytes, each 4 sectors
+        (0, 5, 3 * 128, 3 * 4, 3 * 4),  # 3 of them lie in the matrix of 8 rows
+        (20, 0, 8 * 80, 8 * 3, 8 * 80 // 32),  # from 80 bytes on, the middle of a sector, 80 bytes
+    ],
+)
+def test_a_box_of_tma_takes_the_sectors_of_its_rows_in_one_request(
+    checked, col, row, count, sectors, ideal
+):
+    x = aligned(8 * 40).reshape(8, 40)
+    arguments = aligned(32), tensor_map(x, 8, 32), np.int32(col), np.int32(row)
+    checked.launch("boxes", (1,), (32,), arguments, 1032)
+    box = entry(checked.profile(), "boxes", "box", "global")
+    assert (box["requests"], box["bytes"]) == (1, count)
+    assert (box["sectors"], box["ideal"]) == (sectors, ideal)
 
 
 def test_profiles_of_launches_are_kept_by_the_context():

@@ -51,6 +51,11 @@ struct AllBlockEvents {
         first() = e;
     }
 };
+std::string what_it_lacks(const Thread& waiting) {
+    std::string all;
+    AllBlockEvents::each([&](BlockEvents& e) { all += e.lacks(waiting.index); });
+    return all;
+}
 BlockEvents::BlockEvents() { AllBlockEvents::join(this); }
 
 Thread* running() { return current; }

@@ -1,10 +1,11 @@
-// Operations in which lanes of a warp, or the threads of a warpgroup, meet and exchange values.
+// Operations in which lanes of a warp, the threads of a warpgroup, or some warps of a block meet.
 #include <algorithm>
 #include <vector>
 
 #include "block.h"
 #include "checker.h"
 #include "findings.h"
+#include "hopper.cuh"
 #include "scheduler.h"
 
 namespace emulator {
@@ -26,6 +27,12 @@ struct Warpgroup {
     void (*exchange)(void**) = nullptr;
 };
 std::vector<Warpgroup> warpgroups;
+
+struct NamedBarrier {  // bar.sync: some warps of the block meet
+    std::vector<int> here;
+    uint64_t generation = 0;
+};
+NamedBarrier named[16];
 
 unsigned lanes_of(int warp) {  // the last warp of a block may have fewer than 32
     const int lanes = std::min(32, block_size() - warp * 32);
@@ -53,6 +60,7 @@ void prepare_warps(int threads) {
     warps.resize((threads + 31) / 32);
     for (Warp& w : warps) w.waiting.clear();
     warpgroups.assign((threads + 127) / 128, Warpgroup());
+    for (NamedBarrier& b : named) b.here.clear();
 }
 
 unsigned existing_lanes() { return lanes_of(self().warp()); }
@@ -148,6 +156,32 @@ void warpgroup_collective(void* brought, void (*exchange)(void**), Place at) {
     }
     checker::met(members, 128);
     exchange(all);
+}
+
+void named_barrier(int number, int count, Place at) {
+    if (number < 1 || number > 15 || count % 32 || count < 32 || count > block_size())
+        fail("barrier", at, "bar.sync %d, %d: the number must be 1 to 15, the threads a multiple of 32 in the block",
+             number, count);
+    NamedBarrier& barrier = named[number];
+    barrier.here.push_back(self().index);
+    if (static_cast<int>(barrier.here.size()) == count) {
+        checker::met(barrier.here.data(), count);
+        barrier.here.clear();
+        ++barrier.generation;
+        return;
+    }
+    const uint64_t mine_is = barrier.generation;
+    wait_until([&] { return barrier.generation != mine_is; }, "a named barrier", at);
+}
+
+bool elect_one(Place at) {
+    warp_collective(0xffffffffu, nullptr, nullptr, at);
+    return mmb_thread.lane == 0;
+}
+
+void one_block_cluster(int blocks, Place at) {
+    if (blocks != 1)
+        fail("not-emulated", at, "clusters of more than one block are not emulated: launch the variant for one block");
 }
 
 }  // namespace emulator

@@ -101,6 +101,14 @@ void count(int thread, std::uintptr_t address, std::size_t bytes, Site site, boo
     of_thread[thread].push_back({address, static_cast<uint32_t>(bytes), site, is_shared});
 }
 
+void count_bulk(const std::vector<Piece>& pieces, Site site) {
+    Totals& t = totals[{site, false}];
+    std::vector<Record> records;
+    for (const Piece& p : pieces) records.push_back({p.address, static_cast<uint32_t>(p.bytes), site, false}), t.bytes += p.bytes;
+    ++t.requests, ++t.lanes;
+    add_global(t, records);
+}
+
 void barrier_passed() {
     if (!options.profile) return;
     for (int first = 0; first < block_size(); first += 32) add_warp(first, std::min(first + 32, block_size()));

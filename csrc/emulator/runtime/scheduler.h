@@ -4,6 +4,7 @@
 // here is guarded by locks.
 #pragma once
 #include <cstdint>
+#include <string>
 
 #include "emulator/runtime.h"
 #include "fiber.h"
@@ -57,6 +58,8 @@ void pause(State state, Place at);  // until the scheduler, or another thread, m
 // runs `exchange` over what each brought. brought[i] is of the i-th thread of the warpgroup.
 void warpgroup_collective(void* brought, void (*exchange)(void** brought), Place at);
 
+std::string what_it_lacks(const Thread& waiting);  // ", whose phase lacks 1 arrival", or ""
+
 // What a part of the runtime does around a block. Derive, and make one static object.
 class BlockEvents {
    public:
@@ -66,6 +69,8 @@ class BlockEvents {
     virtual void end() {}    // after the last thread returned
     // No thread can go on: the latest moment at which asynchronous work may land. True if some did.
     virtual bool stalled() { return false; }
+    // Nobody can go on at all: what that which the thread waits for lacks, to be said in a message.
+    virtual std::string lacks(int) { return ""; }
 
    private:
     friend struct AllBlockEvents;

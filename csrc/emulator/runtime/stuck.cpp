@@ -64,6 +64,11 @@ Finding deadlocked() {
     f.text = "deadlock: " + number_of(elsewhere, "waits", "wait") + " for " +
              (first->state == State::waiting ? first->waits_for : "the other lanes of a warp operation") + " at " +
              file_and_line(f.at.site);
+    if (const std::string lacking = first->state == State::waiting ? what_it_lacks(*first) : ""; !lacking.empty()) {
+        f.text += lacking;
+        f.mend = "A phase ends when all arrivals of mbarrier_init have come and exactly the announced bytes have landed: "
+                 "compare the counts";
+    }
     if (first->state == State::at_collective) {
         char mask[16];
         std::snprintf(mask, sizeof mask, "%08x", first->mask);

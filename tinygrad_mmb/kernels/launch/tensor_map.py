@@ -30,13 +30,14 @@ def tensor_map(matrix: Array, box_rows: int, box_cols: int) -> ByValue:
             f"address {start:#x}; TMA needs contiguous rows at multiples of 16 bytes. Copy it "
             "with rows padded to such, or use a variant without TMA (09_tensor_cores.cu)."
         )
-    if on_device(matrix):
-        memory = encoded(matrix, start, row_bytes, box_rows, box_cols)
-    else:
-        layout = "=QqqqiiiI80x"  # the emulator's TensorMap
-        sizes = (rows, cols, row_bytes, box_rows, box_cols, matrix.itemsize)
-        memory = struct.pack(layout, start, *sizes, SWIZZLE)
-    return ByValue.of(memory, (matrix,))
+    made = encoded if on_device(matrix) else emulated
+    return ByValue.of(made(matrix, start, row_bytes, box_rows, box_cols), (matrix,))
+
+
+def emulated(matrix: Array, start: int, row_bytes: int, box_rows: int, box_cols: int) -> bytes:
+    """The emulator's TensorMap, as csrc/cuda/hopper.cuh lays it out."""
+    sizes = (*matrix.shape, row_bytes, box_rows, box_cols, matrix.itemsize)
+    return struct.pack("=QqqqiiiI80x", start, *sizes, SWIZZLE)
 
 
 def around(matrix: Array) -> int:
