@@ -43,6 +43,13 @@ ADVICE = {
         "Write it first: __syncthreads() after the store for shared memory, cudaMemset or "
         "cudaMemcpy for memory of cudaMalloc.",
     ),
+    "unset-variable": Advice(
+        "A local variable is used before it has a value",
+        "A register holds what the last computation left there: often 0 in a small test, and "
+        "something else on the day it matters.",
+        "Give the variable its first value where it is declared: float sum = 0.0f; and every "
+        "element of a local array, too: float acc[4] = {};",
+    ),
     "barrier-divergence": Advice(
         "Not all threads reach the same __syncthreads()",
         "A barrier counts threads. If some return before it, or wait at another one, the rest wait "

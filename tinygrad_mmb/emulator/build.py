@@ -19,6 +19,7 @@ from tinygrad_mmb.kernels.launch import compile
 DEBUG = ["-O0", "-g3", "-fno-omit-frame-pointer", "-ffp-contract=off"]
 # gdb looks for threadIdx, a macro, under the C++ name of what is a C variable for the linker
 FOR_GDB = '-Wl,--defsym,"emulator::mmb_thread"=mmb_thread'
+WARNINGS = "warnings.txt"  # beside the executable
 ENDINGS = {".cu", ".cuh", ".h", ".hpp", ".cpp", ".cc", ".inl"}
 
 
@@ -43,6 +44,12 @@ class Program:
     source: Path
     executable: Path
     files: dict[Path, Prepared] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> str:
+        """What the compiler said of unset variables (mode "check"), for unset.py."""
+        path = self.executable.with_name(WARNINGS)
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     @property
     def main(self) -> Prepared:
@@ -128,7 +135,8 @@ def build(source: Path, options: Options) -> Program:
     root = compile.sources()
     command = [compiler, "-std=c++17", *flags, *defines, "-fdiagnostics-color=never"]
     bare = "-fno-caret-diagnostics" if compile.is_clang() else "-fno-diagnostics-show-caret"
-    command += [bare, "-fno-strict-aliasing", "-w"]
+    command += [bare, "-fno-strict-aliasing"]
+    command += compile.warnings_of_unset_variables() if options.mode == "check" else ["-w"]
     command += [f"-fmacro-prefix-map={source.parent}/=", "-include", "emulator/host.h"]
     for own in ("emulator/include", "emulator", "cuda"):
         command += ["-isystem", str(root / own)]
@@ -193,6 +201,7 @@ def compile_program(
         )  # fmt: skip
         if done.returncode:
             raise BuildError(errors.retold(done.stderr, program))
+        program.executable.with_name(WARNINGS).write_text(done.stderr, encoding="utf-8")
         if after := compile.afterwards(flags):
             subprocess.run([*after, str(object_)], check=True)
         linked = [f for f in flags if f.startswith("-fsanitize=address")]

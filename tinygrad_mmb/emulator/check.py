@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_mmb.emulator import report, sanitizer
+from tinygrad_mmb.emulator import report, sanitizer, unset
 from tinygrad_mmb.emulator.build import Program
 from tinygrad_mmb.emulator.findings import Finding, merged
 from tinygrad_mmb.emulator.run import run
@@ -54,15 +54,19 @@ def check(
     `witness` is the same program built with AddressSanitizer and UBSan.
     Raises: TimeLimitError.
     """
-    found, output = [], ""
+    named = unset.found_by_compiler(program)
+    for finding in named:
+        finding.runs = seeds
+    found, output = [named], ""
     for seed in range(seeds):
         options = {"seed": seed, "early": seed % 2, "leaks": 1}
         done = run(program, arguments, options=options, captured=True, timeout=timeout)
         if seed == 0:
             output = done.output
-        if not any(not f.is_note for f in done.findings) and done.code:
-            done.findings.append(failure(done.code, done.died_of, done.output))
-        found.append(done.findings)
+        seen = unset.without_echoes(done.findings, named, program)
+        if not any(not f.is_note for f in [*named, *seen]) and done.code:
+            seen.append(failure(done.code, done.died_of, done.output))
+        found.append(seen)
     if witness is not None:
         done = run(witness, arguments, captured=True, timeout=timeout)
         found.append([*done.findings, *sanitizer.findings_in(done.output, program)])

@@ -100,6 +100,7 @@ static cudaError_t error_of_findings() {
         cudaError_t error;
     } known[] = {{"race", cudaSuccess},           {"uninitialised", cudaSuccess},
                  {"missing-wait", cudaSuccess},   {"assert", cudaErrorAssert},
+                 {"unset-variable", cudaSuccess},
                  {"misaligned", cudaErrorMisalignedAddress},
                  {"out-of-bounds", cudaErrorIllegalAddress}, {"null-pointer", cudaErrorIllegalAddress},
                  {"wild-pointer", cudaErrorIllegalAddress},  {"illegal-address", cudaErrorIllegalAddress},

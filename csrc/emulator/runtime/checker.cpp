@@ -51,6 +51,11 @@ struct SecondWrite {
 };
 std::optional<SecondWrite> second_write;
 
+// Local variables start as bytes 0xfe (kernels/launch/compile.py). A float of that kind is so large
+// that sums leave it as it is: where it reaches memory, a variable was never set.
+constexpr unsigned char UNSET = 0xfe;
+std::optional<Event> last_write;  // that may have stored one; known after it has happened
+
 struct Bytes {
     uintptr_t begin = 0, end = 0;
     bool hold(uintptr_t p) const { return p >= begin && p < end; }
@@ -175,8 +180,31 @@ void report_race(const Region& region, const Past& past, const Event& e) {
     second_write->finding = std::move(f);
 }
 
+bool is_unset(uintptr_t p, std::size_t bytes) {
+    const auto* b = reinterpret_cast<const unsigned char*>(p);
+    return std::all_of(b, b + bytes, [](unsigned char c) { return c == UNSET; });
+}
+
+void report_if_unset(const Event& e) {
+    const std::size_t item = e.bytes == 8 ? 8 : 4;  // a float4 may lack one of its numbers
+    bool any = false;
+    for (std::size_t b = 0; b < e.bytes; b += item) any |= is_unset(e.address + b, item);
+    if (!any || report_again("unset-variable", e.site, 0)) return;
+    const Region* region = regions::holding(e.address);
+    Finding f = finding("unset-variable", e, region);
+    f.text = "variable never set: thread " + in_words(f.at.thread) + " writes to " + (region ? element(*region, e.address) : "memory") +
+             " at " + file_and_line(e.site) + " what comes from a local variable that has no value" + inside(f.at);
+    f.mend = "Give local variables a value where they are declared: float sum = 0; and each element of a local array";
+    report(std::move(f));
+}
+
 // Between two calls of the checker exactly one access happened.
-void settle_second_write() {
+void settle_last_write() {
+    if (last_write) {
+        const Event e = *last_write;
+        last_write.reset();
+        report_if_unset(e);
+    }
     if (!second_write) return;
     if (std::memcmp(second_write->before, reinterpret_cast<const void*>(second_write->address), second_write->bytes))
         report(std::move(second_write->finding));
@@ -317,7 +345,7 @@ Region* region_of(const Event& e) {
 }
 
 void check(const Event& e) {
-    settle_second_write();
+    settle_last_write();
     Region* region = region_of(e);
     if (!region) return;
     if (e.address + e.bytes > region->end) out_of_bounds(e);
@@ -329,6 +357,8 @@ void check(const Event& e) {
         region->block = block_number();
     }
     check_cells(*region, e);
+    const bool may_be_float = e.bytes == 4 || e.bytes == 8 || e.bytes == 16;
+    if (e.kind == Access::write && may_be_float && !e.is_twin && !e.is_copy) last_write = e;
     if ((e.kind == Access::atomic || e.is_volatile) && !e.is_twin) clocks::met_at(reinterpret_cast<const void*>(e.address));
     if (options.profile && !e.is_twin) profile::count(e.who, e.address, e.bytes, e.site, region->is_shared());
 }
@@ -351,7 +381,7 @@ void instrumented(const void* p, std::size_t bytes, Access kind, const void* cod
     Thread* t = running();
     if (!t || !bytes || t->fiber.holds(p) || is_ours(p)) return;
     if (options.yields && dice() % static_cast<unsigned long>(options.yields) == 0) {
-        settle_second_write();
+        settle_last_write();
         yield();
     }
     if (is_volatile && kind == Access::read) {  // a loop may wait for what another thread writes
@@ -369,7 +399,7 @@ void access(const void* p, std::size_t bytes, Access kind, Place at) {
 
 void fence() {
     if (!running()) return;
-    settle_second_write();
+    settle_last_write();
     clocks::fence();
 }
 
@@ -395,6 +425,7 @@ void launch_begins(const void* values, std::size_t bytes) {
     is_derailed = false;
     unwritten.clear();
     second_write.reset();
+    last_write.reset();
     blocks.clear();
     first_block = clocks::block() + 1;
     dice.seed(static_cast<unsigned>(options.seed * 1000 + options.yields));
@@ -403,7 +434,7 @@ void launch_begins(const void* values, std::size_t bytes) {
 }
 
 void launch_ends() {
-    settle_second_write();
+    settle_last_write();
     if (dynamic.begin) regions::remove(reinterpret_cast<const void*>(dynamic.begin));
     dynamic = {};
 }
@@ -421,13 +452,13 @@ void block_begins() {
 }
 
 void block_ends() {
-    settle_second_write();
+    settle_last_write();
     tell_unwritten();
     profile::barrier_passed();
 }
 
 void barrier_passed() {
-    settle_second_write();
+    settle_last_write();
     tell_unwritten();
     profile::barrier_passed();
     clocks::barrier_passed();

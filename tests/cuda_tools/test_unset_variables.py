@@ -1,0 +1,93 @@
+"""Local variables that are used before they are set: named with their line, and no right one."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cuda_tools.programs import can_compile
+from tinygrad_mmb.emulator.build import Options, build
+from tinygrad_mmb.emulator.check import check
+
+pytestmark = can_compile
+PROGRAM = """\
+#include <cuda_runtime.h>
+__global__ void sums(float* y, const float* x, int n) {
+    float sum;  // sum
+    for (int i = 0; i < n; i++) sum += x[i];
+    y[threadIdx.x] = sum;
+}
+template <class T> __global__ void most(T* y, const T* x, int n) {
+    T m;  // m
+    for (int i = threadIdx.x; i < n; i += blockDim.x)
+        if (x[i] > m) m = x[i];
+    y[threadIdx.x] = m;
+}
+__global__ void found(float* y, const float* x, int n) {
+    int any;  // any
+    for (int i = 0; i < n; i++) if (x[i] > 2) any = 1;
+    y[threadIdx.x] = any == 1;
+}
+__global__ void lanes(float* y, const float* x) {
+    float4 v;  // v
+    v.x = x[0]; v.y = x[1]; v.z = x[2];
+    y[threadIdx.x] = v.x + v.y + v.z + v.w;
+}
+__global__ void table(float* y, const float* x, int n) {
+    float acc[4];
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < 4; j++) acc[j] += x[i] * j;
+    for (int j = 0; j < 4; j++) y[j] = acc[j];  // table
+}
+__global__ void right(float* y, const float* x, int n) {
+    float m, sum = 0, acc[4];
+    bool any = false;
+    for (int i = 0; i < n; i++) if (!any || x[i] > m) { m = x[i]; any = true; }
+    for (int j = 0; j < 4; j++) acc[j] = 0;
+    for (int i = 0; i < n; i++) { sum += x[i]; acc[i % 4] += x[i]; }
+    y[threadIdx.x] = (any ? m : 0) + sum + acc[threadIdx.x % 4];
+}
+int main() {
+    float *x, *y;
+    cudaMalloc(&x, 16 * sizeof(float));
+    cudaMalloc(&y, 16 * sizeof(float));
+    cudaMemset(x, 0, 16 * sizeof(float));
+    sums<<<1, 4>>>(y, x, 16);
+    most<float><<<1, 4>>>(y, x, 16);
+    found<<<1, 4>>>(y, x, 16);
+    lanes<<<1, 4>>>(y, x);
+    table<<<1, 1>>>(y, x, 16);
+    right<<<1, 4>>>(y, x, 16);
+    cudaDeviceSynchronize();
+    cudaFree(x);
+    cudaFree(y);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    path = tmp_path_factory.mktemp("unset") / "unset.cu"
+    path.write_text(PROGRAM)
+    return check(build(path, Options("check")), (), seeds=2, timeout=120)
+
+
+def line(mark: str) -> int:
+    return next(i for i, text in enumerate(PROGRAM.splitlines(), 1) if text.endswith(f"// {mark}"))
+
+
+def test_each_variable_is_named_at_its_declaration_and_use_and_nothing_else_is_said(result):
+    assert {f.kind for f in result.mistakes} == {"unset-variable"}
+    named = {f.array: f for f in result.mistakes if f.array in ("sum", "m", "any", "v")}
+    assert len(named) == 4 and len(result.mistakes) == 5
+    for name, finding in named.items():
+        assert line(name) in {p.line for p in finding.places}
+        assert re.match(rf"{name}(\.w)? is used before a value was given to it", finding.message)
+        assert "where it is declared" in finding.mend and finding.runs == 2
+
+
+def test_an_element_of_a_local_array_is_found_where_it_reaches_memory(result):
+    (finding,) = [f for f in result.mistakes if f.array not in ("sum", "m", "any", "v")]
+    assert [p.line for p in finding.places] == [line("table")]
+    assert "comes from a local variable that has no value" in finding.message

@@ -1,0 +1,78 @@
+"""Local variables that are used before they are set, as the C++ compiler sees them.
+
+    float sum;
+    for (int i = 0; i < n; ++i) sum += x[i];
+
+A local variable lies in a register, where the checker of memory sees nothing; but the compiler
+follows its values. What it sees no way to name (an element of a local array) the checker may still
+find, where the value reaches memory: csrc/emulator/runtime/checker.cpp.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tinygrad_mmb.emulator import findings
+from tinygrad_mmb.emulator.build import Program
+from tinygrad_mmb.emulator.findings import Finding
+
+KIND = "unset-variable"
+USED = re.compile(
+    r"^(?P<file>[^:\n]+):(?P<line>\d+):(?P<column>\d+): warning: "
+    r"(?:variable )?['‘](?P<name>[^'’]+)['’] (?:is|may be) .*\[-W(?:maybe-|conditional-)?uninit"
+)
+DECLARED = re.compile(r"^(?P<file>[^:\n]+):(?P<line>\d+):\d+: note: .*(?:declared here|initialize)")
+
+
+def found_by_compiler(program: Program) -> list[Finding]:
+    """Of the kernels and device functions only: one finding per variable."""
+    found: dict[tuple[str, str, int], Finding] = {}
+    finding: Finding | None = None
+    for text in program.warnings.splitlines():
+        if used := USED.match(text):
+            finding = finding_of(used, program)
+        elif (declared := DECLARED.match(text)) and finding is not None:
+            spot = {"file": declared["file"], "line": declared["line"]}
+            name = finding.array
+            findings.add(finding, findings.place(spot, f"{name} is declared here", program, name))
+            found.setdefault((name, spot["file"], int(spot["line"])), finding)
+            finding = None
+    return list(found.values())
+
+
+def finding_of(used: re.Match[str], program: Program) -> Finding | None:
+    """None where the line belongs to the host, or to no file of the student's."""
+    path, line = program.path(used["file"]), int(used["line"])
+    if path is None or function_at(program, used["file"], line) is None:
+        return None
+    name = re.sub(r"\.\w+::", ".", used["name"])  # v.float4::w
+    made = Finding(
+        KIND,
+        f"{name} is used before a value was given to it",
+        array=name.partition(".")[0],
+        mend=f"Give {name} its first value where it is declared: 0 for a sum, the first element "
+        "or -INFINITY for a maximum.",
+    )
+    spot = {"file": used["file"], "line": line}
+    findings.add(made, findings.place(spot, f"{name} is used here", program, made.array))
+    return made
+
+
+def function_at(program: Program, file: str, line: int) -> tuple[str, int] | None:
+    """The device function that a line is in, by its file and first line."""
+    path = program.path(file)
+    for begin, end in program.files[path].functions if path else ():
+        if begin <= line <= end:
+            return str(path), begin
+    return None
+
+
+def without_echoes(seen: list[Finding], named: list[Finding], program: Program) -> list[Finding]:
+    """`seen` without unset variables of functions in which the compiler has named one."""
+    known = {function_at(program, p.file, p.line) for f in named for p in f.places}
+
+    def is_echo(finding: Finding) -> bool:
+        where = [function_at(program, p.file, p.line) for p in finding.places]
+        return finding.kind == KIND and any(place in known for place in where)
+
+    return [f for f in seen if not is_echo(f)]
