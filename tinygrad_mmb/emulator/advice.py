@@ -162,6 +162,14 @@ ADVICE = {
         "cudaMemcpyToSymbol and its like take the variable itself.",
         "Pass the name of a __device__ or __constant__ variable, not a pointer and no string.",
     ),
+    "stream-race": Advice(
+        "Two streams use the same memory, and nothing orders them",
+        "Kernels and copies in different streams may run side by side, and in any order. At least "
+        "one of the two writes.",
+        "Put both into one stream; or record an event behind the first (cudaEventRecord) and let "
+        "the other stream wait for it (cudaStreamWaitEvent); or wait on the host "
+        "(cudaStreamSynchronize) before the second.",
+    ),
     # ---- the host
     "host-access": Advice(
         "The host dereferences a device pointer",

@@ -4,12 +4,15 @@
 #if defined(EMULATOR_CHECK)
 #include <cstring>
 
+#include "runtime/clocks.h"
 #include "runtime/regions.h"
 #endif
 
 namespace emulator::checked {
 
 #if defined(EMULATOR_CHECK)
+
+constexpr bool looks = true;
 
 // Memory of the device holds anything at first; what the host can write, it may have written.
 inline void allocated(const Allocation& a, const std::string& name) {
@@ -19,6 +22,26 @@ inline void allocated(const Allocation& a, const std::string& name) {
 inline void freed(const Allocation& a, const std::string& name) {
     regions::remove(reinterpret_cast<const void*>(a.start));
     regions::remember_freed(reinterpret_cast<const void*>(a.start), a.bytes, name);
+}
+
+inline uint32_t next_block() { return clocks::next_block(); }
+
+// A copy or a fill, as an operation of a stream that has no threads: `when` is what order_begins gave.
+inline void touched(const void* p, size_t bytes, bool writes, uint32_t when, Place place) {
+    Region* region = regions::holding(reinterpret_cast<uintptr_t>(p));
+    if (!region) return;
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(p), end = begin + bytes < region->end ? begin + bytes : region->end;
+    for (uintptr_t at = begin & ~uintptr_t{3}; at < end; at += 4) {
+        Cell& cell = region->cells[region->index(at)];
+        const Past* const pasts[] = {&cell.write, &cell.reads[0], &cell.reads[1]};
+        for (int i = 0; i < (writes ? 3 : 1); i++)
+            if (pasts[i]->block && !came_before(pasts[i]->block)) {
+                const Source& source = source_of(pasts[i]->site);
+                tell_race_of_streams(region->described(), place, writes, {source.file.c_str(), source.line}, i == 0, pasts[i]->block);
+            }
+        Past& mine = writes ? cell.write : cell.reads[cell.reads[0].block && !came_before(cell.reads[0].block)];
+        mine = {when, 0, site_of(place), 0, 15, writes ? Access::write : Access::read, false};
+    }
 }
 
 // A copy or a fill by the host. Allocations begin at multiples of 4, which is what the shadow counts.
@@ -35,9 +58,12 @@ inline void written(const void* p, size_t bytes) {
 
 #else
 
+constexpr bool looks = false;
 inline void allocated(const Allocation&, const std::string&) {}
 inline void freed(const Allocation&, const std::string&) {}
 inline void written(const void*, size_t) {}
+inline uint32_t next_block() { return 0; }
+inline void touched(const void*, size_t, bool, uint32_t, Place) {}
 
 #endif
 

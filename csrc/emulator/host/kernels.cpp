@@ -154,6 +154,7 @@ void run_kernel(const Configuration& how, const Argument* pointers, int count, v
         return;
     }
     register_memory();
+    order_begins(how.stream, how.kernel, how.place);
     h.memory.open();
     h.inside_kernel = true;
     const int code = launch(how.kernel, how.grid, how.block, how.shared, body, closure, bytes);

@@ -1,12 +1,10 @@
-// The runtime API: memory, copies, symbols, devices, streams, events. Launches are in kernels.cpp.
+// The runtime API: memory, copies, symbols, devices. Launches are in kernels.cpp, streams in streams.cpp.
 #include "emulator/host.h"
 
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <set>
 
 #include "api.h"
 #include "checked.h"
@@ -102,6 +100,7 @@ cudaError_t release(MemoryKind space, void* p, const char* function, Place place
     if (const cudaError_t error = sticky()) return error;
     if (!p) return cudaSuccess;
     synchronized();  // cudaFree waits for the device
+    order_is_known();
     Allocation* a = h.memory.nearest(reinterpret_cast<uintptr_t>(p));
     if (!a || !h.memory.holds(reinterpret_cast<uintptr_t>(p)) || reinterpret_cast<uintptr_t>(p) >= a->end())
         return failed(cudaErrorInvalidValue, "invalid-free", place,
@@ -183,7 +182,7 @@ static cudaError_t check_direction(const char* function, const void* to, const v
 }
 
 cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
-                 size_t rows, cudaMemcpyKind kind, bool waits, Place place) {
+                 size_t rows, cudaMemcpyKind kind, bool waits, Place place, cudaStream_t stream) {
     Host& h = host();
     if (const cudaError_t error = sticky()) return error;
     if (width == 0 || rows == 0) return cudaSuccess;
@@ -196,12 +195,19 @@ cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* fr
     const size_t to_bytes = (rows - 1) * to_pitch + width, from_bytes = (rows - 1) * from_pitch + width;
     if (const cudaError_t error = check_extent(function, "writes", to, to_bytes, place)) return error;
     if (const cudaError_t error = check_extent(function, "reads", from, from_bytes, place)) return error;
+    if (!is_stream(stream)) return bad_stream(function, place);
+    const uint32_t when = order_begins(stream, function, place);
+    for (size_t row = 0; row < rows; row++) {
+        checked::touched(static_cast<char*>(to) + row * to_pitch, width, true, when, place);
+        checked::touched(static_cast<const char*>(from) + row * from_pitch, width, false, when, place);
+    }
     h.memory.open();
     for (size_t row = 0; row < rows; row++)
         std::memmove(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width);
     for (size_t row = 0; row < rows; row++) checked::written(static_cast<char*>(to) + row * to_pitch, width);
     h.memory.close();
     if (waits) {
+        order_is_known(stream);
         synchronized();
         return cudaSuccess;
     }
@@ -213,17 +219,20 @@ cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* fr
     return cudaSuccess;
 }
 
-cudaError_t fill(const char* function, void* p, size_t pitch, int value, size_t width, size_t rows, Place place) {
+cudaError_t fill(const char* function, void* p, size_t pitch, int value, size_t width, size_t rows, Place place, cudaStream_t stream) {
     Host& h = host();
     if (const cudaError_t error = sticky()) return error;
     if (width == 0 || rows == 0) return cudaSuccess;
+    if (!is_stream(stream)) return bad_stream(function, place);
     const Side s = side(p);
     if (!s.device)
         return failed(cudaErrorInvalidValue, "wrong-direction", place,
                       text("%s got %s, but it fills memory of the device.", function, describe(p).c_str()));
     if (const cudaError_t error = check_extent(function, "fills", p, (rows - 1) * pitch + width, place)) return error;
+    const uint32_t when = order_begins(stream, function, place);
     h.memory.open();
     for (size_t row = 0; row < rows; row++) {
+        checked::touched(static_cast<char*>(p) + row * pitch, width, true, when, place);
         std::memset(static_cast<char*>(p) + row * pitch, value, width);
         checked::written(static_cast<char*>(p) + row * pitch, width);
     }
@@ -276,31 +285,6 @@ cudaError_t symbol_address(const char* function, const void* symbol, void** addr
     return cudaSuccess;
 }
 
-// ------------------------------------------------------------------ streams and events
-
-static std::set<const void*> streams;
-struct Clock {
-    bool recorded = false, waited_for = true;
-    std::chrono::steady_clock::time_point time;
-    bool timing = true;
-    Place place;
-};
-static std::map<cudaEvent_t, Clock> events;
-
-bool is_stream(cudaStream_t s) { return reinterpret_cast<uintptr_t>(s) <= 2 || streams.count(s); }
-static cudaError_t bad_stream(const char* function, Place place) {
-    return failed(cudaErrorInvalidResourceHandle, "invalid-handle", place, text("%s got a stream that was not created, or is destroyed.", function));
-}
-static cudaError_t bad_event(const char* function, Place place) {
-    return failed(cudaErrorInvalidResourceHandle, "invalid-handle", place, text("%s got an event that was not created, or is destroyed.", function));
-}
-static cudaError_t wait_for_all() {
-    synchronized();
-    for (auto& e : events) e.second.waited_for = true;
-    if (host().sticky) host().last = host().sticky;
-    return host().sticky;
-}
-
 }  // namespace emulator
 
 using emulator::failed;
@@ -314,82 +298,6 @@ cudaError_t cudaDeviceReset(void) {
     emulator::wait_for_all();
     host().memory.retire_all();
     host().last = host().sticky = cudaSuccess;
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreate(cudaStream_t* stream) {
-    char* handle = new char[16];
-    emulator::streams.insert(handle);
-    *stream = reinterpret_cast<cudaStream_t>(handle);
-    return cudaSuccess;
-}
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) { return cudaStreamCreate(stream); }
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) { return cudaStreamCreate(stream); }
-cudaError_t cudaStreamDestroy(cudaStream_t s, const char* file_, int line_) {
-    if (!emulator::streams.erase(s)) return emulator::bad_stream("cudaStreamDestroy", MMB_HERE);
-    return cudaSuccess;
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t s, const char* file_, int line_) {
-    if (!emulator::is_stream(s)) return emulator::bad_stream("cudaStreamSynchronize", MMB_HERE);
-    return emulator::wait_for_all();
-}
-cudaError_t cudaStreamQuery(cudaStream_t s, const char* file_, int line_) { return cudaStreamSynchronize(s, file_, line_); }
-cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t event, unsigned, const char* file_, int line_) {
-    if (!emulator::is_stream(s)) return emulator::bad_stream("cudaStreamWaitEvent", MMB_HERE);
-    if (!emulator::events.count(event)) return emulator::bad_event("cudaStreamWaitEvent", MMB_HERE);
-    return cudaSuccess;
-}
-cudaError_t cudaStreamAddCallback(cudaStream_t s, cudaStreamCallback_t callback, void* data, unsigned, const char* file_, int line_) {
-    if (!emulator::is_stream(s)) return emulator::bad_stream("cudaStreamAddCallback", MMB_HERE);
-    callback(s, host().sticky, data);
-    return cudaSuccess;
-}
-cudaError_t cudaLaunchHostFunc(cudaStream_t s, cudaHostFn_t callback, void* data, const char* file_, int line_) {
-    if (!emulator::is_stream(s)) return emulator::bad_stream("cudaLaunchHostFunc", MMB_HERE);
-    callback(data);
-    return cudaSuccess;
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
-    *event = reinterpret_cast<cudaEvent_t>(new char[16]);
-    emulator::events[*event].timing = !(flags & cudaEventDisableTiming);
-    return cudaSuccess;
-}
-cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, 0); }
-cudaError_t cudaEventDestroy(cudaEvent_t event, const char* file_, int line_) {
-    if (!emulator::events.erase(event)) return emulator::bad_event("cudaEventDestroy", MMB_HERE);
-    return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t s, const char* file_, int line_) {
-    auto found = emulator::events.find(event);
-    if (found == emulator::events.end()) return emulator::bad_event("cudaEventRecord", MMB_HERE);
-    if (!emulator::is_stream(s)) return emulator::bad_stream("cudaEventRecord", MMB_HERE);
-    auto& e = found->second;
-    e.recorded = true, e.waited_for = !host().pending.any, e.place = MMB_HERE, e.time = std::chrono::steady_clock::now();
-    return host().sticky;
-}
-cudaError_t cudaEventSynchronize(cudaEvent_t event, const char* file_, int line_) {
-    if (!emulator::events.count(event)) return emulator::bad_event("cudaEventSynchronize", MMB_HERE);
-    return emulator::wait_for_all();
-}
-cudaError_t cudaEventQuery(cudaEvent_t event, const char* file_, int line_) { return cudaEventSynchronize(event, file_, line_); }
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t stop, const char* file_, int line_) {
-    auto a = emulator::events.find(start), b = emulator::events.find(stop);
-    if (a == emulator::events.end() || b == emulator::events.end()) return emulator::bad_event("cudaEventElapsedTime", MMB_HERE);
-    for (auto& e : {a, b})
-        if (!e->second.recorded || !e->second.timing)
-            return failed(cudaErrorInvalidResourceHandle, "invalid-handle", MMB_HERE,
-                          e->second.timing ? "cudaEventElapsedTime: an event was never recorded."
-                                           : "cudaEventElapsedTime: an event was created with cudaEventDisableTiming.");
-    if (!b->second.waited_for && host().pending.any)
-        return failed(cudaErrorNotReady, "event-not-finished", MMB_HERE,
-                      "cudaEventElapsedTime: nobody waited for the second event, so the device may not have reached it.",
-                      {{b->second.place, "it was recorded here"}});
-    *milliseconds = std::chrono::duration<float, std::milli>(b->second.time - a->second.time).count();
-    if (!host().said_time) {
-        host().said_time = true;
-        emulator::tell("emulated-time", MMB_HERE, "This is the time the emulator took on the CPU. It says nothing about a GPU.");
-    }
     return cudaSuccess;
 }
 

@@ -101,6 +101,15 @@ void synchronized();                                    // the program waited fo
 std::string where(const Allocation& a);                 // "memory allocated at vector_add.cu:12", or its name
 std::string describe(const void* p);                    // what kind of memory an address is
 bool is_stream(cudaStream_t stream);
+cudaError_t bad_stream(const char* function, Place place);
+cudaError_t wait_for_all();
+
+// streams.cpp: a kernel or copy begins in a stream; the program has waited for a stream, or for all.
+uint32_t order_begins(cudaStream_t stream, const std::string& what, Place place);
+void order_is_known(cudaStream_t stream);
+void order_is_known();
+bool came_before(uint32_t block);  // the operation that a block belongs to, before that which runs now
+void tell_race_of_streams(const std::string& element, Place now, bool now_writes, Place before, bool before_writes, uint32_t block);
 void install_fault_handler();
 const char* short_name(const char* file);
 

@@ -168,6 +168,11 @@ bool conflict(const Region& region, const Past& past, const Event& e, uint8_t by
 }
 
 void report_race(const Region& region, const Past& past, const Event& e) {
+    if (!clocks::is_of_this_launch(past.block)) {
+        if (checker::race_of_streams)
+            checker::race_of_streams(region.described(), e.site, e.kind != Access::read, past.site, past.kind != Access::read, past.block);
+        return;
+    }
     const char* kind = (past.who & TWIN) || e.is_twin ? "missing-wait" : "race";
     if (report_again(kind, e.site, past.site)) return;
     Finding f = race(region, past, e);
@@ -413,6 +418,8 @@ void index_out_of_bounds(const char* file, int line, const std::string& index, c
 }
 
 namespace checker {
+
+void (*race_of_streams)(const std::string&, Site, bool, Site, bool, uint32_t) = nullptr;
 
 void access(int owner, const void* p, std::size_t bytes, Access kind, Place at) {
     if (!bytes) return;

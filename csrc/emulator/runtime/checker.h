@@ -9,6 +9,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "emulator/runtime.h"
@@ -21,6 +22,10 @@ using Time = uint32_t;  // a thread's own, growing
 #if defined(EMULATOR_CHECK)
 
 void launch_begins(const void* values, std::size_t bytes);  // the kernel's parameters
+// Memory that an earlier launch or copy in another stream touches too, and nothing orders the two. A
+// host program with streams sets it. `block` belongs to the earlier one.
+extern void (*race_of_streams)(const std::string& element, Site now, bool now_writes, Site before, bool before_writes,
+                               uint32_t block);
 void launch_ends();
 void block_begins();
 void block_ends();

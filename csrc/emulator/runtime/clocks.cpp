@@ -83,6 +83,9 @@ void block_begins() {
     }
 }
 
+bool (*came_before)(uint32_t block) = nullptr;
+uint32_t next_block() { return ++serial; }
+bool is_of_this_launch(uint32_t block) { return block >= first_of_launch; }
 uint32_t block() { return serial; }
 Time now(int t) { return current_time[t]; }
 Time twin_now(int t) { return twin_time[t]; }
@@ -91,7 +94,8 @@ bool knows(int t, const Past& past, bool is_shared) {
     const int who = past.who & ~TWIN;
     const Mind& mind = minds[t];
     if (past.block != serial) {
-        if (is_shared || past.block < first_of_launch) return true;
+        if (is_shared) return true;
+        if (!is_of_this_launch(past.block)) return !came_before || came_before(past.block);
         const Earlier* const learned[] = {&mind.earlier, &earlier_for_all};
         for (const Earlier* earlier : learned) {
             const auto found = earlier->find(past.block);

@@ -148,8 +148,8 @@ cudaError_t allocate(MemoryKind space, void** p, size_t bytes, const char* funct
 void name_allocation(const void* p, const char* name);
 cudaError_t release(MemoryKind space, void* p, const char* function, Place place);
 cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
-                 size_t rows, cudaMemcpyKind kind, bool waits, Place place);
-cudaError_t fill(const char* function, void* p, size_t pitch, int value, size_t width, size_t rows, Place place);
+                 size_t rows, cudaMemcpyKind kind, bool waits, Place place, cudaStream_t stream = nullptr);
+cudaError_t fill(const char* function, void* p, size_t pitch, int value, size_t width, size_t rows, Place place, cudaStream_t stream = nullptr);
 cudaError_t copy_symbol(const char* function, const void* symbol, bool to_symbol, void* other, size_t bytes,
                         size_t offset, cudaMemcpyKind kind, Place place);
 cudaError_t symbol_address(const char* function, const void* symbol, void** address, size_t* bytes, Place place);
@@ -215,23 +215,23 @@ MMB_API cudaFreeHost(void* p, MMB_PLACE) {
 MMB_API cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, MMB_PLACE) {
     return emulator::copy("cudaMemcpy", to, bytes, from, bytes, bytes, 1, kind, true, MMB_HERE);
 }
-MMB_API cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t = nullptr,
+MMB_API cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream = nullptr,
                         MMB_PLACE) {
-    return emulator::copy("cudaMemcpyAsync", to, bytes, from, bytes, bytes, 1, kind, false, MMB_HERE);
+    return emulator::copy("cudaMemcpyAsync", to, bytes, from, bytes, bytes, 1, kind, false, MMB_HERE, stream);
 }
 MMB_API cudaMemcpy2D(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width, size_t rows,
                      cudaMemcpyKind kind, MMB_PLACE) {
     return emulator::copy("cudaMemcpy2D", to, to_pitch, from, from_pitch, width, rows, kind, true, MMB_HERE);
 }
 MMB_API cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width, size_t rows,
-                          cudaMemcpyKind kind, cudaStream_t = nullptr, MMB_PLACE) {
-    return emulator::copy("cudaMemcpy2DAsync", to, to_pitch, from, from_pitch, width, rows, kind, false, MMB_HERE);
+                          cudaMemcpyKind kind, cudaStream_t stream = nullptr, MMB_PLACE) {
+    return emulator::copy("cudaMemcpy2DAsync", to, to_pitch, from, from_pitch, width, rows, kind, false, MMB_HERE, stream);
 }
 MMB_API cudaMemset(void* p, int value, size_t bytes, MMB_PLACE) {
     return emulator::fill("cudaMemset", p, bytes, value, bytes, 1, MMB_HERE);
 }
-MMB_API cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t = nullptr, MMB_PLACE) {
-    return emulator::fill("cudaMemsetAsync", p, bytes, value, bytes, 1, MMB_HERE);
+MMB_API cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t stream = nullptr, MMB_PLACE) {
+    return emulator::fill("cudaMemsetAsync", p, bytes, value, bytes, 1, MMB_HERE, stream);
 }
 MMB_API cudaMemset2D(void* p, size_t pitch, int value, size_t width, size_t rows, MMB_PLACE) {
     return emulator::fill("cudaMemset2D", p, pitch, value, width, rows, MMB_HERE);
