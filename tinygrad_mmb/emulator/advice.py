@@ -67,7 +67,8 @@ ADVICE = {
         "Threads wait for one another without end",
         "A loop waits for something that another thread or block would have to do. Blocks run one "
         "after the other here, and a GPU promises no more.",
-        "Let no block wait for another: end the kernel and launch a second one.",
+        "Let no block wait for another: end the kernel and launch a second one. Within a block, "
+        "wait by __syncthreads(), or read the flag as volatile.",
     ),
     "warp-mask": Advice(
         "The mask of a warp function does not name the lanes that call it",

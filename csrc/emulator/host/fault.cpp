@@ -6,10 +6,12 @@
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <signal.h>
+#include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include "state.h"
+#include "runtime/hooks.h"
 #include "runtime/site.h"
 
 namespace emulator {
@@ -116,6 +118,47 @@ static void on_fault(int signal, siginfo_t* info, void* context) {
     sigaction(signal, &before, nullptr);  // what would have happened without us happens
 }
 
+#if defined(EMULATOR_CHECK) && defined(__x86_64__)
+// A kernel that computes on and on, and neither waits nor touches memory: most likely the compiler has
+// read a variable once, for which a loop waits, as nvcc may too.
+constexpr int PATIENCE = 10;  // seconds of the processor
+
+[[noreturn]] static void end_endless_loop() {
+    fail("livelock", line_of_fault(kernel_pc),
+         "an endless loop: for %d s the thread has neither waited nor touched memory. If it waits for a variable that another "
+         "thread writes, the compiler may read that once: make it volatile, or read it by an atomic",
+         PATIENCE);
+}
+
+static void on_tick(int, siginfo_t*, void* context) {
+    static uint64_t before;
+    static int ticks;
+    const bool is_still = host().inside_kernel && accesses == before;
+    ticks = is_still ? ticks + 1 : 0;
+    before = accesses;
+    const void* pc = program_counter(context);
+    Dl_info own, there;  // in the kernel itself, not in a function of the system
+    if (ticks < PATIENCE || !dladdr(reinterpret_cast<void*>(&on_tick), &own) || !dladdr(pc, &there) || there.dli_fbase != own.dli_fbase)
+        return;
+    ticks = 0;
+    kernel_pc = pc;
+    auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+    registers[REG_RSP] = (registers[REG_RSP] - 512) / 16 * 16 - 8;
+    registers[REG_RIP] = reinterpret_cast<greg_t>(&end_endless_loop);
+}
+
+static void install_watchdog() {
+    struct sigaction action{};
+    action.sa_sigaction = on_tick;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    sigaction(SIGVTALRM, &action, nullptr);
+    const itimerval every_second{{1, 0}, {1, 0}};  // of the processor's time for this program
+    setitimer(ITIMER_VIRTUAL, &every_second, nullptr);
+}
+#else
+static void install_watchdog() {}
+#endif
+
 void install_fault_handler() {
     static bool done = false;
     if (done) return;
@@ -129,6 +172,7 @@ void install_fault_handler() {
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     sigaction(SIGSEGV, &action, &before);
     sigaction(SIGBUS, &action, nullptr);
+    install_watchdog();
 }
 
 }  // namespace emulator

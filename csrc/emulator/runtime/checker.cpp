@@ -382,6 +382,8 @@ void tell_unwritten() {
 
 }  // namespace
 
+uint64_t accesses = 0;
+
 void instrumented(const void* p, std::size_t bytes, Access kind, const void* code, bool is_volatile, bool is_copy) {
     Thread* t = running();
     if (!t || !bytes || t->fiber.holds(p) || is_ours(p)) return;
@@ -393,6 +395,7 @@ void instrumented(const void* p, std::size_t bytes, Access kind, const void* cod
         const Source& source = source_of(site_of(code));
         atomic_turn({source.file.c_str(), source.line});
     }
+    ++accesses;
     check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(code), is_volatile, t->index, false, is_copy});
 }
 
