@@ -2,8 +2,8 @@
 
 Without an optimizer and with a large batch nearly all of it is activations: 10 x 2048 at batch 8192
 keeps 64 MiB a layer. Each engine runs two steps in a process of its own; reported is the most that
-the process held at any time above what it held after its imports, so compiled code, copies and what
-an allocator keeps for itself count.
+the process held above what it held after its imports and a tiny step: copies and what an allocator
+keeps for itself count, code does not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tinygrad_mmb.bench.engines import checks, goals
 from tinygrad_mmb.bench.engines.child import Failed
 from tinygrad_mmb.bench.engines.engine import Engine
 from tinygrad_mmb.bench.engines.rounds import Plan, Start
-from tinygrad_mmb.bench.engines.workloads import MLP, Workload
+from tinygrad_mmb.bench.engines.workloads import MLP, Workload, mlp
 
 LAYERS, WIDTH, BATCH = 10, 2048, 8192
 PEER = "torch"  # at most its memory
@@ -30,7 +30,7 @@ class Peak:
 
     engine: str
     ours: bool
-    base: float  # after its imports
+    base: float  # after its imports and a tiny step
     peak: float  # above that
 
     def as_json(self) -> dict[str, Any]:
@@ -46,9 +46,9 @@ def state(share: float) -> str:
 
 def workload(scale: int = 1) -> Workload:
     """Batch and width divided by `scale`, for a small machine."""
-    width = WIDTH // scale
-    size = {"batch": BATCH // scale, "widths": [width] * (LAYERS + 1), "optimizer": False}
-    return Workload(f"{LAYERS} x {width} MLP, batch {BATCH // scale}", MLP, size)
+    width, batch = WIDTH // scale, BATCH // scale
+    name = f"{LAYERS} x {width} MLP, batch {batch}"
+    return mlp(name, batch, (width,) * (LAYERS + 1), optimizer=False)
 
 
 def measure(

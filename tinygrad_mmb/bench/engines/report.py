@@ -167,7 +167,7 @@ def memory_table(peaks: Sequence[dict[str, Any]]) -> Table:
             share = f"{p['peak'] / theirs:.2f}"
             state = memory.state(p["peak"] / theirs) if p["ours"] else NOTHING
         rows.append((p["engine"], f"{p['base']:.0f}", f"{p['peak']:.0f}", share, state))
-    headings = ("engine", "after import, MiB", "peak above, MiB", f"of {memory.PEER}'s",
+    headings = ("engine", "before, MiB", "peak above, MiB", f"of {memory.PEER}'s",
                 "goal: at most 1")  # fmt: skip
     return headings, rows
 

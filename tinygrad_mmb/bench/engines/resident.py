@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-STATUS = Path("/proc/self/status")
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def now() -> int:
-    """What is held now; where the system does not say, the most so far."""
+def begin() -> int:
+    """What is held now, and let the peak begin here; where the system cannot, the most so far."""
+    with suppress(OSError):
+        RESET.write_text("5", encoding="ascii")  # proc(5): sets VmHWM to what is held
     return kilobytes("VmRSS") or peak()
 
 
 def peak() -> int:
-    """The most that was ever held. Raises: OSError where the system does not say."""
+    """The most that was held since. Raises: OSError where the system does not say."""
     held = kilobytes("VmHWM")  # of this program; ru_maxrss begins with that of the one before exec
     if held is not None:
         return held

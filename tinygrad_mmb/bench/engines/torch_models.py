@@ -54,13 +54,13 @@ class TorchLike(Engine):
         self.load(model, problem)
         x, target = map(self.tensor, problem.inputs)
         loss_of = self.compiled(lambda x, target: self.F.cross_entropy(model(x), target))
-        adam = self.optimizer(model.parameters())
+        adam = self.optimizer(model.parameters()) if optimizer else None
 
         def step() -> Any:
-            adam.zero_grad()
+            model.zero_grad()
             loss = loss_of(x, target)
             loss.backward()
-            if optimizer:
+            if adam is not None:
                 adam.step()
             return loss
 

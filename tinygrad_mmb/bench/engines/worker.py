@@ -92,11 +92,16 @@ class Worker:
         return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
     def memory(self, workload: dict[str, Any], seed: int) -> dict[str, Any]:
-        """The most memory that two steps held, above what the process held before; bytes."""
+        """The most memory that two steps held, above what the process held before; bytes.
+
+        A tiny workload goes first: what a library imports when it is first used is no activation.
+        """
         from tinygrad_mmb.bench.engines import resident, workloads
 
-        base = resident.now()
         asked = workloads.Workload(**workload)
+        tiny = workloads.mlp("tiny", 2, (2, 2), optimizer=False)
+        self.engine.build(tiny, workloads.problem(tiny, seed)).run()
+        base = resident.begin()
         self.step = self.engine.build(asked, workloads.problem(asked, seed))
         losses = []
         for _ in range(2):

@@ -33,7 +33,7 @@ class Workload:
     @property
     def shape(self) -> str:
         """The sizes in short: 64x784."""
-        return "x".join(str(v) for v in flat(self.size.values()) if v is not True)
+        return "x".join(str(v) for v in flat(self.size.values()) if not isinstance(v, bool))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,8 +47,14 @@ def flat(values: Any) -> list[Any]:
     return found
 
 
-def mlp(name: str, batch: int, widths: tuple[int, ...] = (784, 256, 128, CLASSES)) -> Workload:
-    return Workload(name, MLP, {"batch": batch, "widths": list(widths), "optimizer": True})
+def mlp(
+    name: str,
+    batch: int,
+    widths: tuple[int, ...] = (784, 256, 128, CLASSES),
+    optimizer: bool = True,
+) -> Workload:
+    """Without an optimizer a step is forward and backward."""
+    return Workload(name, MLP, {"batch": batch, "widths": list(widths), "optimizer": optimizer})
 
 
 def residual(name: str, batch: int, width: int, blocks: int = 20) -> Workload:
