@@ -163,8 +163,15 @@ def source(a: Trace, b: Trace, k: int, before: list[dict[int, Tensor]]) -> Input
     if max(given) >= 0:
         if given[0] != given[1]:
             raise DifferentError("an argument of one step was no argument of the next", True)
-        if old.root is new.root and is_held(b, new.root):
-            return found  # a parameter, say, which the caller handed in as well
+        if is_held(a, b, new.root):  # a parameter, say, which the caller handed in as well
+            if old.root is not new.root:
+                raise DifferentError(
+                    f"an argument of shape {new.root.shape} is another one at every call, and "
+                    "requires a gradient or is a Tensor that the step also reaches by itself. Hand "
+                    "in the same Tensor each time, or x.detach()",
+                    False,
+                )
+            return found
         found.kind, found.index = "argument", given[0]
         return found
     owners = [table.get(id(s.root)) for table, s in zip(before, (old, new), strict=True)]
@@ -186,9 +193,9 @@ def source(a: Trace, b: Trace, k: int, before: list[dict[int, Tensor]]) -> Input
     return found
 
 
-def is_held(t: Trace, array: Any) -> bool:
-    """Whether a Tensor that the step reached by itself holds this array."""
-    return sum(x is array for _, x in t.witness.tensors.values()) > 1
+def is_held(a: Trace, b: Trace, array: Any) -> bool:
+    """Whether a Tensor that was there before, and not only as an argument, holds this array."""
+    return any(x is array and i in a.witness.tensors for i, (_, x) in b.witness.tensors.items())
 
 
 def is_kept(a: Trace, b: Trace, t: Tensor) -> bool:

@@ -81,12 +81,13 @@ class Node:
     template: Any = None  #                   call: the shape of what it returned, Values inside
     line: Line = ("", 0)
     alive: bool = True  #                     False once it is taken back
+    reads: list[Value] | None = None  #       what values() found; None: look again
 
-    def values(self) -> Iterator[Value]:
+    def values(self) -> list[Value]:
         """The values it reads."""
-        yield from values_in(self.args)
-        if self.options:
-            yield from values_in(self.options)
+        if self.reads is None:
+            self.reads = [*values_in(self.args), *values_in(self.options)]
+        return self.reads
 
     def __repr__(self) -> str:
         return f"{self.outputs} = {self.name}{self.args}"

@@ -89,7 +89,6 @@ class Guards:
         self.signature = signature(args)
         self.step = step
         self.outside = outside(step)
-        given = {id(s.root) for s in b.arguments}
         held = {id(x.array) for x in plan.buffers if x.kind == "external"}
         self.pinned = [
             (k, s.root) for k, s in enumerate(b.arguments) if id(s.root) in held
@@ -99,15 +98,14 @@ class Guards:
             id(owner(x.array)) for x in plan.buffers if x.kind == "external" and x.array.size
         }
         tensors = [
-            (t, array)
-            for i, (t, array) in b.witness.tensors.items()
-            if i in a.witness.tensors and id(array) not in given
+            (t, array) for i, (t, array) in b.witness.tensors.items() if i in a.witness.tensors
         ]
         self.tensors = [t for t, _ in tensors]
         self.arrays = [array for _, array in tensors]
         self.wanting = [t._requires_grad for t, _ in tensors]
         self.modules = [
-            (m, unchanged(before, attributes(m))) for m, before in b.witness.modules.values()
+            (m, unchanged(before, attributes(m)), len(vars(m)))
+            for m, before in b.witness.modules.values()
         ]
         self.optimizers = [
             (o, o.state, [(g, g["params"], len(g["params"])) for g in o.param_groups])
@@ -157,9 +155,12 @@ class Guards:
             and [t._requires_grad for t in self.tensors] == self.wanting
             and [t._grad is not None for t in self.with_grads] == self.had_grads
             and self._arguments_hold(arrays)
-            and all(still(vars(m), was) for m, was in self.modules)
+            and all(len(vars(m)) == n and still(vars(m), was) for m, was, n in self.modules)
             and all(o.state is s and groups_hold(o, groups) for o, s, groups in self.optimizers)
-            and all(s.get(p) is kept and still(kept, was) for s, p, kept, was in self.states)
+            and all(
+                s.get(p) is kept and len(kept) == len(was) and still(kept, was)
+                for s, p, kept, was in self.states
+            )
             and all(
                 t._leaf is leaf and leaf.hooks is hooks and leaf.ready_hooks is ready
                 for t, leaf, hooks, ready in self.leaves
@@ -202,7 +203,10 @@ class Decisions:
         values: dict[Value, Any] = {v: held if k < 0 else arrays[k] for v, k, held in self.inputs}
         for node in self.work:
             evaluate(node, values)
-        return all(bool(values[v]) is answer for v, answer in self.answers)
+        return all(
+            (bool(values[v]) if type(answer) is bool else values[v].item()) == answer
+            for v, answer in self.answers
+        )
 
 
 def evaluate(node: Node, values: dict[Value, Any]) -> None:
@@ -255,7 +259,7 @@ def same_signature(old: Any, new: Any) -> bool:
 
 
 def still(attributes: dict[str, Any], was: dict[str, Any]) -> bool:
-    """Whether these attributes are what they were. New ones change nothing."""
+    """Whether these attributes are what they were; others may have come."""
     try:
         if attributes == was:  # compares identities first, so Tensors are not asked
             return True

@@ -110,7 +110,7 @@ class Plan:
     result: Any  #                                          as the step returned it; Given inside
     gradients: list[tuple[Tensor, Operand | None]]
     copied_back: list[tuple[int, Operand]]  #               arguments that the step writes into
-    decisions: list[tuple[Value, bool]] = field(default_factory=list)
+    decisions: list[tuple[Value, int]] = field(default_factory=list)
     recorded: list[Node] = field(default_factory=list)  #   before any rewriting, to show
 
 

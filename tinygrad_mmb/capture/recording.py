@@ -144,21 +144,25 @@ class Recording(Recorded, NDArrayOperatorsMixin):
             "and read it outside, or pass fallback=True to run such steps eagerly."
         )
 
-    def __bool__(self) -> bool:
-        if not self.tracer.done and self.tracer.decide(self):
-            return bool(self.value)
-        return bool(self._read("__bool__"))
+    def _read_whole(self, how: str, *args: Any) -> Any:
+        """As `_read`; whole numbers that the step was given are read, and guarded."""
+        exact = how != "__bool__"  # a plan for each value: no op should ask for that
+        allowed = not self.tracer.done and not (exact and self.tracer.inside)
+        if allowed and self.tracer.decide(self, exact):
+            return getattr(self.value, how)(*args)
+        return self._read(how, *args)
 
     # fmt: off
+    def __bool__(self) -> bool: return bool(self._read_whole("__bool__"))
     def __float__(self) -> float: return float(self._read("__float__"))
-    def __int__(self) -> int: return int(self._read("__int__"))
-    def __index__(self) -> int: return int(self._read("__index__"))
+    def __int__(self) -> int: return int(self._read_whole("__int__"))
+    def __index__(self) -> int: return int(self._read_whole("__index__"))
     def __complex__(self) -> complex: return complex(self._read("__complex__"))
     def __repr__(self) -> str: return str(self._read("__repr__"))
     def __str__(self) -> str: return str(self._read("__str__"))
     def __format__(self, spec: str) -> str: return str(self._read("__format__", spec))
     def __contains__(self, x: Any) -> bool: return bool(self._read("__contains__", x))
-    def item(self, *index: Any) -> Any: return self._read("item", *index)
+    def item(self, *index: Any) -> Any: return self._read_whole("item", *index)
     def tolist(self) -> Any: return self._read("tolist")
     def tobytes(self, *order: Any) -> Any: return self._read("tobytes", *order)
     # fmt: on

@@ -75,6 +75,7 @@ class Program:
         for node in self.nodes:
             node.args = mapped(node.args, self.found)
             node.options = mapped(node.options, self.found)
+            node.reads = None
             if len(node.outputs) == 1 and node.kind in ("copy", "view", "ufunc", "put"):
                 value = node.outputs[0]
                 same = self._copied(node, value)

@@ -70,7 +70,7 @@ def trace(
     try:
         with opened(witness):
             arguments = [tracer.enter(a, seen=True).storage for a in arrays_of((args, kwargs))]
-            args, kwargs = mapped((args, kwargs), lambda x: as_argument(tracer, x))
+            args, kwargs = mapped((args, kwargs), lambda x: as_argument(witness, x))
             result = step(*args, **kwargs)
             leaves = mapped(result, lambda x: leaf_of(witness, x))
             grads = gradients(witness)
@@ -99,9 +99,28 @@ def arrays_of(tree: Any) -> list[Any]:
     return found
 
 
-def as_argument(tracer: Tracer, x: Any) -> Any:
-    """Arrays as recordings; Tensors hand them out by themselves."""
-    return tracer.enter(x) if isinstance(x, np.ndarray) else x
+def as_argument(witness: Witness, x: Any) -> Any:
+    """Arrays as recordings, Tensors as others over the same memory.
+
+    So it can be told whether the step reaches the same Tensor by itself too. One that requires a
+    gradient stays itself: it receives the gradient.
+    Raises: CaptureError for the result of a recorded operation.
+    """
+    if isinstance(x, np.ndarray):
+        return witness.tracer.enter(x)
+    if not isinstance(x, Tensor) or (x._requires_grad and x._grad_fn is None):
+        return x
+    if x._grad_fn is not None:
+        raise CaptureError(
+            f"capture: an argument of shape {x.shape} is the result of a recorded operation, and "
+            "gradients cannot flow from a replay into what came before it. Pass x.detach(), or "
+            "compute it inside the step."
+        )
+    if id(x) not in witness.stand_ins:
+        stand_in = wrap(x.__dict__["array"])
+        stand_in._storage = x.memory
+        witness.stand_ins[id(x)] = stand_in
+    return witness.stand_ins[id(x)]
 
 
 def leaf_of(witness: Witness, x: Any) -> Any:
@@ -109,7 +128,9 @@ def leaf_of(witness: Witness, x: Any) -> Any:
     if isinstance(x, Tensor):
         array = x.__dict__["array"]
         name = witness.tracer.enter(array, seen=True).name()
-        return Leaf(name, "tensor", array, x if id(x) in witness.tensors else None)
+        stand_in = any(x is s for s in witness.stand_ins.values())
+        before = id(x) in witness.tensors and not stand_in
+        return Leaf(name, "tensor", array, x if before else None)
     if isinstance(x, np.ndarray):
         kind: Any = type(x)
         recording: Any = x if kind is Recording else witness.tracer.enter(x, seen=True)

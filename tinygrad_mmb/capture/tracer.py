@@ -70,7 +70,7 @@ class Tracer:
         self.storages: list[Storage] = []
         self.reads: list[tuple[Any, tuple[Any, ...], Any]] = []  # numbers that the host makes anew
         self.branches: list[tuple[str, bool]] = []  # what the step decided by an option
-        self.decisions: list[tuple[Value, bool]] = []  # ... and by integers that it was given
+        self.decisions: list[tuple[Value, int]] = []  # ... and by integers that it was given
         self.overlaps: list[tuple[Storage, Any]] = []  # inputs that share part of their memory
         self.namespace = Namespace(self)
         self.done = False
@@ -427,11 +427,12 @@ class Tracer:
             return tuple([Scalar(self, x, f"{text}[{k}]", fixed) for k, x in enumerate(value)])
         return Scalar(self, value, text, fixed) if type(value) in NUMBERS else value
 
-    def decide(self, x: Recording) -> bool:
-        """Whether a branch on x may be taken: x depends only on integers given to the step.
-
-        Checks of labels and indices do so. The plan then asks again before every replay.
+    def decide(self, x: Recording, exact: bool) -> bool:
+        """Whether the host may read x: one whole number that depends only on whole numbers given
+        to the step. Checks of labels and indices do so. The plan asks again before every replay.
         """
+        if x.size != 1 or x.dtype.kind not in "iub":
+            return False
         value = x.name()
         cone, todo = {id(value.node)}, [value]
         while todo:
@@ -445,7 +446,7 @@ class Tracer:
                 if id(source.node) not in cone:
                     cone.add(id(source.node))
                     todo.append(source)
-        self.decisions.append((value, bool(x.value)))
+        self.decisions.append((value, x.value.item() if exact else bool(x.value)))
         return True
 
     def forget(self) -> None:

@@ -20,6 +20,7 @@ class Witness:
         self.tracer = tracer
         tracer.before_host = self.host_reads
         self.tensors: dict[int, tuple[Tensor, Any]] = {}  # and the array that each held
+        self.stand_ins: dict[int, Tensor] = {}  # for Tensors that were handed in, by their id
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # and the gradient of before
         self.modules: dict[int, tuple[Any, dict[str, Any]]] = {}
         self.optimizers: dict[int, tuple[Any, dict[Any, Any]]] = {}
