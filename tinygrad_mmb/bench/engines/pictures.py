@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_mmb.bench import figures
 from tinygrad_mmb.bench.engines import goals
 from tinygrad_mmb.bench.results import Row, timed
-from tinygrad_mmb.training.plots import new_figure
+from tinygrad_mmb.training.plots import new_figure, require_matplotlib
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 GOAL = "goal of mmb captured, else of mmb eager"
@@ -53,8 +56,7 @@ def peers(content: dict[str, Any]) -> Figure | None:
         axes.plot(*zip(*marks, strict=True), "|", color="black", markersize=16, label=GOAL)
     axes.axvline(1.0, color="0.25", linewidth=1.2, linestyle="--")
     axes.set(xscale="log", xlim=(None, 1.1 * MOST))
-    axes.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
-    axes.xaxis.set_minor_formatter(lambda v, _: f"{v:g}" if f"{v:.0e}"[0] in "25" else "")
+    plain_numbers(axes.xaxis)
     axes.tick_params(axis="x", which="both", labelsize=8)
     axes.set_yticks(range(len(workloads)), workloads, fontsize=9)
     axes.set_ylim(len(workloads) - 0.4, -0.6)
@@ -68,6 +70,12 @@ def peers(content: dict[str, Any]) -> Figure | None:
     return figure
 
 
+def plain_numbers(axis: Axis) -> None:
+    """1, 2, 5, 10 along a logarithmic axis, instead of powers."""
+    axis.set_major_formatter(lambda v, _: f"{v:g}")
+    axis.set_minor_formatter(lambda v, _: f"{v:g}" if f"{v:.0e}"[0] in "25" else "")
+
+
 def styles(rows: list[Row]) -> dict[str, tuple[str, str]]:
     """Colours and markers, ours first."""
     ordered = sorted(rows, key=lambda r: r.peer_library)
@@ -79,10 +87,18 @@ def scaling(content: dict[str, Any]) -> Figure | None:
     entries = [e for e in content.get("scaling", []) if e["ms"] is not None]
     if not entries:
         return None
+    require_matplotlib()
+    from matplotlib.ticker import NullLocator
+
     families = list(dict.fromkeys(e["family"] for e in entries))
     looks = figures.styles([e["engine"] for e in sorted(entries, key=lambda e: not e["ours"])])
-    figure = new_figure(10.0, 7.0)
-    for axes, family in zip(figure.subplots(2, 2).flat, families, strict=False):
+    panel_rows = math.ceil(len(families) / 2)
+    figure = new_figure(10.0, 0.8 + 3.2 * panel_rows)
+    panels = figure.subplots(panel_rows, 2, squeeze=False).flat
+    for axes, family in zip_longest(panels, families):
+        if family is None:
+            axes.set_axis_off()
+            continue
         for engine, (colour, marker) in looks.items():
             mine = [e for e in entries if (e["family"], e["engine"]) == (family, engine)]
             if mine:
@@ -90,6 +106,11 @@ def scaling(content: dict[str, Any]) -> Figure | None:
                           color=colour, markersize=5, linewidth=1.2, label=engine)  # fmt: skip
         axes.set(xscale="log", yscale="log", title=family, ylabel="ms of a step")
         axes.set_xlabel(family.partition(" by ")[2])
+        sizes = sorted({e["x"] for e in entries if e["family"] == family})
+        axes.set_xticks(sizes, map(str, sizes))
+        axes.xaxis.set_minor_locator(NullLocator())
+        plain_numbers(axes.yaxis)
+        axes.tick_params(axis="both", which="both", labelsize=8)
         axes.grid(alpha=0.25, which="both")
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
