@@ -170,6 +170,14 @@ def test_memory_is_what_two_steps_held_above_the_imports(start):
     assert held[1] - held[0] > 3 * activations
 
 
+def test_where_linux_does_not_tell_the_systems_own_peak_is_taken(monkeypatch, tmp_path):
+    monkeypatch.setattr(resident, "STATUS", tmp_path / "none")
+    assert resident.begin() == resident.peak() > 1 << 20
+    monkeypatch.setitem(sys.modules, "resource", None)
+    with pytest.raises(OSError, match="peak memory is not known on this system"):
+        resident.peak()
+
+
 def test_the_peak_is_that_since_the_beginning():
     before = resident.begin()
     held = np.ones(1 << 22)

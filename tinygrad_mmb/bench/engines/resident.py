@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -23,11 +25,11 @@ def peak() -> int:
     if held is not None:
         return held
     try:
-        import resource
+        resource: Any = importlib.import_module("resource")  # Windows has none
     except ImportError:
         raise OSError("peak memory is not known on this system") from None
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
 def kilobytes(name: str) -> int | None:
