@@ -63,6 +63,10 @@ def another_rate(t: Training) -> None:
             m.p = 0.1
 
 
+def another_gelu(t: Training) -> None:
+    t.model[1].approximate = "tanh"
+
+
 def another_layer(t: Training) -> None:
     t.model[2].bias = nn.Parameter(tm.zeros(5))
 
@@ -88,6 +92,7 @@ def test_a_change_from_outside_is_noticed(change, kind):
 @pytest.mark.parametrize(
     ("kind", "change"),
     [("dropout", evaluated), ("batch norm", evaluated), ("dropout", another_rate),
+     ("dropout", another_gelu),
      ("mlp", another_layer)],
 )  # fmt: skip
 def test_a_change_of_a_module_is_noticed(kind, change):

@@ -99,20 +99,25 @@ def offer_door(witness: Witness, was: Any) -> Callable[..., bool]:
     return offer
 
 
-def noting(note: str) -> Callable[[Witness, Any], Callable[..., Any]]:
-    """A method before whose call the witness looks at its object."""
+class Noting:
+    """A method before whose call the witness looks at its object.
 
-    def door(witness: Witness, was: Any) -> Callable[..., Any]:
-        look = getattr(witness, note)
+    Asked of the class it is the method itself: Sequential compares it to see whether it is as
+    written.
+    """
 
-        def method(self: Any, *args: Any, **options: Any) -> Any:
-            if witness.tracer.listens:
-                look(self)
-            return was(self, *args, **options)
+    def __init__(self, witness: Witness, was: Any, look: Callable[[Any], None]) -> None:
+        self.witness, self.was, self.look = witness, was, look
 
-        return method
+    def __get__(self, x: Any, kind: type) -> Any:
+        if x is not None and self.witness.tracer.listens:
+            self.look(x)
+        return self.was.__get__(x, kind)
 
-    return door
+
+def noting(note: str) -> Callable[[Witness, Any], Noting]:
+    """The door of such a method; `note` is the method of the witness."""
+    return lambda witness, was: Noting(witness, was, getattr(witness, note))
 
 
 def schedule_door(witness: Witness, was: Any) -> Callable[..., Any]:

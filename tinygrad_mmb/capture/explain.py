@@ -14,7 +14,7 @@ def explained(plan: Plan) -> str:
     """Instructions with shapes, bytes and flops; buffers; what costs most."""
     lines = ["  #  instruction                      result            bytes       flops  line"]
     for number, members in enumerate(passes(plan)):
-        lines.append(line_of(number, members, plan))
+        lines.append(line_of(number, members))
     kinds = Counter(b.kind for b in plan.buffers)
     outside = sum(b.nbytes for b in plan.buffers if b.kind == "external")
     groups = passes(plan)
@@ -29,7 +29,7 @@ def explained(plan: Plan) -> str:
         + "".join(f", {n} x {name}" for name, n in calls.most_common()),
         f"memory: arena {size(plan.arena_bytes)}; outside {kinds['external']} arrays, "
         f"{size(outside)}; {kinds['constant']} constants; {kinds['result']} results of calls",
-        f"per replay: {size(sum(moved(g, plan) for g in groups))} read and written, "
+        f"per replay: {size(sum(moved(g) for g in groups))} read and written, "
         f"{sum(flops(i) for i in plan.instructions) / 1e6:.3g} Mflop (calls not counted)",
         f"numbers of the host: {len(plan.reads)}, in {len(plan.scalars)} formulas",
     ]
@@ -44,7 +44,7 @@ def passes(plan: Plan) -> list[list[Instruction]]:
     return list(found.values())
 
 
-def line_of(number: int, members: list[Instruction], plan: Plan) -> str:
+def line_of(number: int, members: list[Instruction]) -> str:
     """One pass as a line."""
     last = members[-1]
     name = last.name if len(members) == 1 else " ".join(m.name for m in members)
@@ -53,12 +53,12 @@ def line_of(number: int, members: list[Instruction], plan: Plan) -> str:
     shape = "x".join(map(str, last.outputs[0].shape)) or "number" if last.outputs else ""
     work = sum(flops(m) for m in members)
     return (
-        f"{number:3}  {name:<32} {shape:<14} {moved(members, plan):>9} {work:>11}  "
+        f"{number:3}  {name:<32} {shape:<14} {moved(members):>9} {work:>11}  "
         f"{last.line[0].rpartition('/')[2]}:{last.line[1]}"
     )
 
 
-def moved(members: list[Instruction], plan: Plan) -> int:
+def moved(members: list[Instruction]) -> int:
     """Bytes that a pass reads and writes, each place once; inner values stay in registers."""
     places: dict[tuple[str, Operand], int] = {}
     made: set[Operand] = set()
@@ -68,7 +68,7 @@ def moved(members: list[Instruction], plan: Plan) -> int:
                 places["read", x] = nbytes(x)
         for x in one.outputs:
             made.add(x)
-            if len(members) == 1 or x not in plan.inner:
+            if not one.inner:
                 places["write", x] = nbytes(x)
     return sum(places.values())
 

@@ -23,9 +23,10 @@ Instructions by kind:
     "update"   function(*inputs, **options), which writes into operands: a twin of an optimizer
 
 Instructions of the same `group` stand together and are one elementwise pass over `shape`: every
-output has that shape and lies in rows, every operand broadcasts to it. What is in `inner` is read
-by its own group only, so it need not be stored at all. Inside a group memory is used twice only
-from element to element, so a pass may go block by block through all its instructions.
+output has that shape and lies in rows, every operand broadcasts to it. The result of an instruction
+that is `inner` is read by later ones of its own group only, so it need not be stored at all. Inside
+a group memory is used twice only from element to element, so a pass may go block by block through
+all its instructions.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ class Instruction:
     outputs: list[Operand]
     group: int
     line: Line
+    inner: bool = False
     part: Operand | None = None
     template: Any = None
 
@@ -106,7 +108,6 @@ class Plan:
     reads: list[tuple[Any, tuple[Any, ...]]]
     scalars: list[str]
     instructions: list[Instruction]
-    inner: set[Operand]
     result: Any  #                                          as the step returned it; Given inside
     gradients: list[tuple[Tensor, Operand | None]]
     copied_back: list[tuple[int, Operand]]  #               arguments that the step writes into
@@ -173,6 +174,7 @@ class Lowering:
             [self.place(v) for v in node.outputs],
             group,
             node.line,
+            inner=bool(node.outputs) and node.outputs[0] in self.memory.inner,
             template=mapped(node.template, self.place) if kind == "call" else None,
         )
         if node.region is not None:
@@ -200,7 +202,6 @@ class Lowering:
             self.reads,
             list(self.scalars),
             instructions,
-            {self.place(v) for v in self.memory.inner if v in self.of},
             mapped(program.result, self._given),
             [(t, None if v is None else self.place(v)) for t, v in program.grads],
             [(x.index, self.place(x.value)) for x in program.inputs if is_given_back(x)],

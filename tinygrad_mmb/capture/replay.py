@@ -124,6 +124,10 @@ class Replay:
 
     def _hand_out(self, place: Operand, array: Any) -> None:
         """Give a result to all that read it."""
+        if place.dtype.kind == "O":  # a by-product that is no array: handed on as it is
+            for container, key, _ in self.targets[place.buffer]:
+                container[key] = array
+            return
         if array.shape != place.shape or array.strides != place.strides:
             array = laid(array, place)
         self.results[place.buffer] = array
@@ -213,7 +217,7 @@ def laid(array: Any, place: Operand) -> Any:
 def spread(hand_out: Callable[[Operand, Any], None], template: Any, result: Any, name: str) -> None:
     """Hand out the arrays inside what a call returned."""
     if isinstance(template, Operand):
-        hand_out(template, np.asarray(result))
+        hand_out(template, result if template.dtype.kind == "O" else np.asarray(result))
     elif isinstance(template, (tuple, list)):
         for t, x in zip(template, result, strict=True):
             spread(hand_out, t, x, name)

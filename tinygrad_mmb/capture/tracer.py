@@ -29,6 +29,7 @@ HOST = {np.shape, np.ndim, np.size, np.result_type, np.may_share_memory, np.shar
         np.broadcast_shapes, np.min_scalar_type}  # fmt: skip
 INSIDE = object()  # in the template of a call: this output is memory that is known already
 NUMBERS = (int, float)
+CONSTANT = (bool, int, float, str, bytes, type(None), np.dtype)  # must not change in a replay
 
 
 class Storage:
@@ -79,6 +80,7 @@ class Tracer:
         self.inside = 0  #   in the forward of an op: what cannot be looked into is one call
         self._by_id: dict[int, Recording] = {}
         self._recordings: list[Recording] = []  # keeps the arrays alive, and so their ids
+        self._objects: dict[int, tuple[Any, Value]] = {}  # by-products of calls that are no arrays
         self._opaque: set[Any] = set()
         self._starts: list[int] = []
         self._spans: list[tuple[int, Storage]] = []  # (end, storage), in the order of _starts
@@ -107,7 +109,7 @@ class Tracer:
             return x.name()
         if isinstance(x, np.ndarray):
             return self.enter(x).name()
-        return x
+        return self._objects[id(x)][1] if id(x) in self._objects else x
 
     def look(self, x: Recording) -> Value:
         """The value of a region of a storage."""
@@ -374,16 +376,27 @@ class Tracer:
             result = function(*mapped(args, true), **mapped(options, true))
         node = self.emit("call", name, tuple(names), named, function=function)
         found = mapped(result, partial(self._found, node))
-        node.template = mapped(found, partial(template, node))
+        node.template = mapped(found, partial(self._template, node))
         return found
 
     def _found(self, node: Node, leaf: Any) -> Any:
         if isinstance(leaf, np.generic) and leaf.dtype.kind in "fiub":
             return self.fresh(node, leaf)
         if not isinstance(leaf, np.ndarray):
+            if not isinstance(leaf, CONSTANT):
+                value = Value(node, len(node.outputs), (), np.dtype(object), ())
+                node.outputs.append(value)
+                self._objects[id(leaf)] = (leaf, value)
             return leaf
         known = self._around(leaf)
         return self.fresh(node, leaf) if known is None else known
+
+    def _template(self, node: Node, leaf: Any) -> Any:
+        """What a call returned, for the replay: which of its outputs stands where."""
+        if type(leaf) is not Recording:
+            return self._objects[id(leaf)][1] if id(leaf) in self._objects else leaf
+        value = leaf.storage.value
+        return value if leaf.region is None and value.node is node else INSIDE
 
     def twin(self, key: str, run: Any, *args: Any, **options: Any) -> Any:
         """One call of a twin from the kernel table."""
@@ -456,6 +469,7 @@ class Tracer:
         self.storages.clear()
         self._spans.clear()
         self._starts.clear()
+        self._objects.clear()
         self.expected = {}
 
     def untraceable(self, what: str) -> Exception:
@@ -555,11 +569,3 @@ def require_recorded(leaf: Any) -> Any:
     if type(leaf) is np.ndarray or isinstance(leaf, np.generic):
         raise UntraceableError
     return leaf
-
-
-def template(node: Node, leaf: Any) -> Any:
-    """What a call returned, for the replay: which of its outputs stands where."""
-    if type(leaf) is not Recording:
-        return leaf
-    value = leaf.storage.value
-    return value if leaf.region is None and value.node is node else INSIDE

@@ -41,9 +41,10 @@ class Witness:
             self.grads[id(t)] = (t, t._grad)
 
     def called(self, module: Any) -> None:
-        """Keep the attributes of a module."""
+        """Keep the attributes of a module and of all in it: some are read without being called."""
         if id(module) not in self.modules:
-            self.modules[id(module)] = (module, attributes(module))
+            for m in module.modules():
+                self.modules.setdefault(id(m), (m, attributes(m)))
 
     def stepped(self, optimizer: Any) -> None:
         """Keep what an optimizer remembered."""
