@@ -73,6 +73,15 @@ def test_training_loop(tmp_path):
     assert_picture(tmp_path, "training_loop")
 
 
+def test_captured_step(tmp_path):
+    out = run("captured_step", tmp_path)
+    first, last = numbers(r"loss (\S+) -> (\S+)", out)
+    assert first > 0.6 and last < 0.3
+    assert "losses equal bit for bit: True" in out
+    assert "CacheInfo(replays=398, traces=2, eager=0, plans=1, evicted=0)" in out
+    assert_picture(tmp_path, "captured_step")
+
+
 @pytest.mark.torch
 def test_training_loop_runs_in_pytorch_with_the_import_changed(tmp_path):
     pytest.importorskip("torch")
