@@ -77,7 +77,7 @@ class CapturedStep:
         from tinygrad_mmb.kernels import recorder
 
         active: Any = recorder.active
-        if active is not None and active.listens:
+        if active is not None and active.thread == threading.get_ident():
             return self.step(*args, **kwargs)  # inside another captured step: part of it
         with self._lock:
             if self._running:
@@ -87,6 +87,10 @@ class CapturedStep:
                 return self._call(args, kwargs)
             finally:
                 self._running = False
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        """A captured method: its object is the first argument."""
+        return self if owner is None else functools.partial(self, owner)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         from tinygrad_mmb.capture.trace import arrays_of

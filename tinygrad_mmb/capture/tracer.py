@@ -172,6 +172,11 @@ class Tracer:
 
     def enter(self, array: Any, seen: bool = False) -> Recording:
         """The recording of an array of the outside world. `seen`: a Tensor holds it."""
+        if not isinstance(array, np.ndarray):
+            raise CaptureError(
+                f"{said(user_line())}: capture runs steps on the CPU, and an array of shape "
+                f"{array.shape} is a {type(array).__module__} array. Run this step as it is."
+            )
         x = self._around(array)
         if x is None:
             if self.inside and not seen:
