@@ -3,7 +3,8 @@
 //   Span<float>         a C-contiguous array of float32, any shape; written to
 //   Span<const float>   the same, read only
 //   Matrix<float>       two dimensions, any strides that are multiples of the element's size
-//   List<float>         a Python list of such arrays: the parameters of an optimizer's group
+//   Strided<float>      any dimensions, at most 16, and any strides
+//   List<float>         a Python list of Spans: the parameters of an optimizer's group
 //
 // None is a Span without data. Sizes travel along, so that a kernel can check them: expect(...).
 #pragma once
@@ -29,6 +30,14 @@ struct Matrix {
     T* data = nullptr;
     Index rows = 0, cols = 0, row_stride = 0, col_stride = 0;  // strides in elements
     T& operator()(Index i, Index j) const { return data[i * row_stride + j * col_stride]; }
+};
+
+template <class T>
+struct Strided {
+    static constexpr int most = 16;
+    T* data = nullptr;
+    int ndim = 0;
+    Index shape[most] = {}, strides[most] = {};  // strides in elements
 };
 
 template <class T>

@@ -44,18 +44,34 @@ struct type_caster<mmb::Span<T>> {
 };
 
 template <class T>
-struct type_caster<mmb::Matrix<T>> {
-    PYBIND11_TYPE_CASTER(mmb::Matrix<T>, const_name("Matrix"));
+struct type_caster<mmb::Strided<T>> {
+    PYBIND11_TYPE_CASTER(mmb::Strided<T>, const_name("Array"));
     bool load(handle source, bool) {
         if (!isinstance<array>(source)) return false;
         const auto a = reinterpret_borrow<array>(source);
         if (!mmb::has_dtype<T>(a)) return false;
-        if (a.ndim() != 2) throw std::invalid_argument("a matrix has " + std::to_string(a.ndim()) + " dimensions, but needs 2");
         mmb::check_memory<T>(a);
+        if (a.ndim() > value.most) throw std::invalid_argument("an array has more than 16 dimensions");
+        value.data = static_cast<T*>(const_cast<void*>(a.data()));
+        value.ndim = static_cast<int>(a.ndim());
         const mmb::Index size = sizeof(T);
-        if (a.strides(0) % size || a.strides(1) % size)
-            throw std::invalid_argument("the strides of a matrix are no multiples of its elements. Copy it: x.copy()");
-        value = {static_cast<T*>(const_cast<void*>(a.data())), a.shape(0), a.shape(1), a.strides(0) / size, a.strides(1) / size};
+        for (int d = 0; d < value.ndim; ++d) {
+            if (a.strides(d) % size) throw std::invalid_argument("the strides of an array are no multiples of its elements. Copy it: x.copy()");
+            value.shape[d] = a.shape(d), value.strides[d] = a.strides(d) / size;
+        }
+        return true;
+    }
+};
+
+template <class T>
+struct type_caster<mmb::Matrix<T>> {
+    PYBIND11_TYPE_CASTER(mmb::Matrix<T>, const_name("Matrix"));
+    bool load(handle source, bool convert) {
+        type_caster<mmb::Strided<T>> any;
+        if (!any.load(source, convert)) return false;
+        const mmb::Strided<T>& a = any;
+        if (a.ndim != 2) throw std::invalid_argument("a matrix has " + std::to_string(a.ndim) + " dimensions, but needs 2");
+        value = {a.data, a.shape[0], a.shape[1], a.strides[0], a.strides[1]};
         return true;
     }
 };

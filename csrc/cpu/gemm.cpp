@@ -101,10 +101,24 @@ void multiply_panel(Index m, Index depth, const Factor<T>& a, const T* packed, c
     }
 }
 
-}  // namespace
-
+// The same for A of at most 3 rows, by wider tiles: their sums are as many as the processor needs to be
+// busy. How many columns it came by.
 template <class T>
-void gemm(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_stride, const Epilogue<T>& e) {
+Index multiply_few_rows(Index m, Index n, Index depth, const Factor<T>& a, const Factor<T>& b, T* c, Index c_row,
+                        const Epilogue<T>& e, Part part) {
+    constexpr int vectors = registers == 32 ? 8 : 4;
+    constexpr Index cols = vectors * lanes<T>;
+    Index j = 0;
+    for (; j + cols <= n; j += cols)
+        multiply_rows<T, vectors, 3>(static_cast<int>(m), depth, a.data, a.row_stride, a.col_stride, b.at(0, j).data,
+                                     b.row_stride, c + j, c_row, lanes<T>, e.at(0, j), part);
+    return j;
+}
+
+// The product by blocks of A, blocks of k and panels of B.
+template <class T>
+void multiply(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_stride,
+              const Epilogue<T>& e) {
     constexpr Index cols = Tile<T>::cols, L = lanes<T>;
     const Scratch<T>& scratch = Scratch<T>::of_this_thread();
     const bool pack_a = is_to_be_packed(a, n, k);
@@ -120,14 +134,17 @@ void gemm(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_str
                 const Index i = rows * t / tiles, height = rows * (t + 1) / tiles - i;
                 pack_rows(height, depth, left.at(i, 0), scratch.blocks + i * depth);
             }
-            for (Index j0 = 0; j0 < n; j0 += cols) {
+            Index j0 = 0;
+            if (rows <= 3 && b.col_stride == 1)
+                j0 = multiply_few_rows(rows, n, depth, left, b.at(k0, 0), c + i0 * c_stride, c_stride, e.at(i0, 0), part);
+            for (; j0 < n; j0 += cols) {
                 const Index width = std::min(cols, n - j0), vectors = ceil_div(width, L);
                 const Factor<T> right = b.at(k0, j0);
                 // Rows of B are read as they lie if few tiles read them
                 const bool pack_b = right.col_stride != 1 || width % L || tiles > 4;
                 if (pack_b) pack_columns(depth, width, right, scratch.panel, vectors * L);
-                const auto multiply = vectors == 2 ? multiply_panel<T, 2> : multiply_panel<T, 1>;
-                multiply(rows, depth, left, pack_a ? scratch.blocks : nullptr, pack_b ? scratch.panel : right.data,
+                const auto panel_product = vectors == 2 ? multiply_panel<T, 2> : multiply_panel<T, 1>;
+                panel_product(rows, depth, left, pack_a ? scratch.blocks : nullptr, pack_b ? scratch.panel : right.data,
                          pack_b ? vectors * L : right.row_stride, c + i0 * c_stride + j0, c_stride, width - (vectors - 1) * L,
                          e.at(i0, j0), part);
             }
@@ -136,20 +153,87 @@ void gemm(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_str
     }
 }
 
+// Σ over k of R rows of A times C rows of B, both contiguous along k: products of vectors, then of one
+// number each. For so few rows or columns that packing them into panels would be most of the work.
+template <class T, int R, int C, class Finish>
+void dot_products(Index k, const T* a, Index a_row, const T* b, Index b_row, const Finish& finish) {
+    Vec<T> sum[R][C] = {};
+    each_vector<T>(k, [&](Index at, Index count) {
+        Vec<T> column[C];
+        for (int j = 0; j < C; ++j) column[j] = load(b + j * b_row + at, count);
+        for (int i = 0; i < R; ++i)
+            for (int j = 0; j < C; ++j) sum[i][j] += load(a + i * a_row + at, count) * column[j];
+    });
+    for (int i = 0; i < R; ++i)
+        for (int j = 0; j < C; ++j) {
+            T z = 0;
+            for (int l = 0; l < lanes<T>; ++l) z += sum[i][j][l];
+            finish(i, j, z);
+        }
+}
+
+// c = epilogue(A Bᵀ) for A of R rows; swapped: c is the transpose of that.
+template <class T, int R>
+void multiply_by_dots(Index n, Index k, const T* a, Index a_row, const T* b, Index b_row, T* c, Index c_row,
+                      const Epilogue<T>& e, bool swapped) {
+    constexpr int C = R == 1 ? 8 : 4;
+    const auto finish_at = [&](Index first) {
+        return [&, first](Index i, Index j, T z) {
+            j += first;
+            const Index row = swapped ? j : i, col = swapped ? i : j;
+            T& out = c[row * c_row + col];
+            if (e.accumulate) z += out;
+            if (e.bias) z += e.bias[col];
+            if (e.relu && z < 0) z = 0;
+            if (e.add) z += e.add[row * e.add_stride + col];
+            if (e.gate && e.gate[row * e.gate_stride + col] <= 0) z = 0;
+            out = z;
+        };
+    };
+    Index j = 0;
+    for (; j + C <= n; j += C) dot_products<T, R, C>(k, a, a_row, b + j * b_row, b_row, finish_at(j));
+    for (; j < n; ++j) dot_products<T, R, 1>(k, a, a_row, b + j * b_row, b_row, finish_at(j));
+}
+
+// Whether dot products are the way: both factors lie along k, and one has 3 rows at most.
+template <class T>
+bool is_thin(Index m, Index n, const Factor<T>& a, const Factor<T>& b) {
+    return a.col_stride == 1 && b.row_stride == 1 && std::min(m, n) <= 3;
+}
+
+template <class T>
+void multiply_thin(Index m, Index n, Index k, const Factor<T>& a, const Factor<T>& b, T* c, Index c_row, const Epilogue<T>& e) {
+    const bool swapped = n < m;
+    const T *few = swapped ? b.data : a.data, *many = swapped ? a.data : b.data;
+    const Index few_row = swapped ? b.col_stride : a.row_stride, many_row = swapped ? a.row_stride : b.col_stride;
+    const Index fewer = std::min(m, n), more = std::max(m, n);
+    if (fewer == 1) multiply_by_dots<T, 1>(more, k, few, few_row, many, many_row, c, c_row, e, swapped);
+    if (fewer == 2) multiply_by_dots<T, 2>(more, k, few, few_row, many, many_row, c, c_row, e, swapped);
+    if (fewer == 3) multiply_by_dots<T, 3>(more, k, few, few_row, many, many_row, c, c_row, e, swapped);
+}
+
+}  // namespace
+
+template <class T>
+void gemm(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_stride, const Epilogue<T>& e) {
+    if (is_thin(m, n, a, b)) return multiply_thin(m, n, k, a, b, c, c_stride, e);
+    multiply(m, n, k, a, b, c, c_stride, e);
+}
+
 // Chunks are large enough to pay for a thread's coming, 0.1 ms, and for packing their part of B.
 template <class T>
 void parallel_gemm(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_stride, const Epilogue<T>& e) {
     constexpr double work = 4e6;  // multiplications
-    if (threads() == 1 || 1.0 * m * n * k < 2 * work) return gemm(m, n, k, a, b, c, c_stride, e);
+    if (threads() == 1 || 1.0 * m * n * k < 2 * work || is_thin(m, n, a, b)) return gemm(m, n, k, a, b, c, c_stride, e);
     constexpr Index widest = 16 * Tile<T>::cols;
-    const Index across = ceil_div(n, widest), width = ceil_div(ceil_div(n, across), Tile<T>::cols) * Tile<T>::cols;
+    const Index width = ceil_div(ceil_div(n, ceil_div(n, widest)), Tile<T>::cols) * Tile<T>::cols, across = ceil_div(n, width);
     const Index wanted = static_cast<Index>(work / (1.0 * std::min(width, n) * k)) + 1;
     const Index height = std::min(std::max(ceil_div(wanted, Tile<T>::rows), Index(4)) * Tile<T>::rows, m);
     const Index down = ceil_div(m, height);
     parallel_for(across * down, [&](Index chunk) {
         const Index i = chunk / across * height, j = chunk % across * width;
-        gemm(std::min(height, m - i), std::min(width, n - j), k, a.at(i, 0), b.at(0, j), c + i * c_stride + j, c_stride,
-             e.at(i, j));
+        multiply(std::min(height, m - i), std::min(width, n - j), k, a.at(i, 0), b.at(0, j), c + i * c_stride + j, c_stride,
+                 e.at(i, j));
     });
 }
 

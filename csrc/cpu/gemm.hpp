@@ -27,13 +27,12 @@ Factor<T> in_columns(const T* data, Index col_stride) {
     return {data, 1, col_stride};
 }
 template <class T>
-Factor<T> factor(const Matrix<T>& m) {
+Factor<T> factor(const Matrix<const T>& m) {
     return {m.data, m.row_stride, m.col_stride};
 }
 
 // c (m, n) = epilogue(A (m, k) B (k, n)); rows of c lie c_stride apart. c overlaps neither A nor B;
-// it may be the epilogue's add or gate. Every element is summed in the same order whatever m and n are:
-// in blocks of k, from the first to the last.
+// it may be the epilogue's add or gate.
 template <class T>
 void gemm(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_stride, const Epilogue<T>& e = {});
 

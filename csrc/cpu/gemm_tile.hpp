@@ -13,7 +13,7 @@ namespace mmb {
 // What happens to a sum before it is stored, in this order:
 //
 //   z = Σ a b,   z += c if accumulate,   z += bias (one for each column),   max(z, 0) if relu,
-//   z += add,   z = 0 where the gate is not above 0 (a relu's way back)
+//   z += add,   z = 0 where the gate is at most 0 (a relu's way back; NaN is let through)
 template <class T>
 struct Epilogue {
     const T* bias = nullptr;
@@ -77,7 +77,7 @@ inline void multiply_tile(Index depth, const T* a, Index a_row, Index a_col, con
                 if (e.bias) z += load(e.bias + j, n);
                 if (e.relu) z = z < 0 ? Vec<T>{} : z;  // NaN and -0 stay, as in NumPy
                 if (e.add) z += load(e.add + i * e.add_stride + j, n);
-                if (e.gate) z = load(e.gate + i * e.gate_stride + j, n) > 0 ? z : Vec<T>{};
+                if (e.gate) z = load(e.gate + i * e.gate_stride + j, n) <= 0 ? Vec<T>{} : z;
             }
             store(c + i * c_row + j, z, n);
         }

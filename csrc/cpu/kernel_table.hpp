@@ -19,8 +19,11 @@ struct Listed {  // a list through static objects: whoever links a kernel file h
 
 #define MMB_JOIN_(a, b) a##b
 #define MMB_JOIN(a, b) MMB_JOIN_(a, b)
-// Python's lock is let go while a kernel computes.
+// Python's lock is let go while a kernel computes. MMB_CPU_FUNCTION keeps it: for what makes arrays of
+// Python's, and lets go of the lock itself.
 #define MMB_CPU_KERNEL(name, ...)                                                                           \
     static const ::mmb::Listed MMB_JOIN(listed_, __COUNTER__)([](pybind11::module_& m) {                    \
         m.def(name, __VA_ARGS__, pybind11::call_guard<pybind11::gil_scoped_release>());                     \
     })
+#define MMB_CPU_FUNCTION(name, ...) \
+    static const ::mmb::Listed MMB_JOIN(listed_, __COUNTER__)([](pybind11::module_& m) { m.def(name, __VA_ARGS__); })

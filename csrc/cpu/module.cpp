@@ -24,6 +24,24 @@ py::list supported() {
     return names;
 }
 
+// Whether kernels read these, None left out: arrays of one dtype, float32 or float64, whose elements lie
+// where the processor expects numbers of that size.
+bool are_floats(py::handle a, py::handle b, py::handle c, py::handle d, py::handle e) {
+    py::ssize_t size = 0;
+    for (const py::handle value : {a, b, c, d, e}) {
+        if (value.is_none()) continue;
+        if (!py::isinstance<py::array>(value)) return false;
+        const auto array = py::reinterpret_borrow<py::array>(value);
+        const py::ssize_t own = array.itemsize();
+        if (!(size == 0 || own == size) || !(mmb::has_dtype<float>(array) || mmb::has_dtype<double>(array))) return false;
+        size = own;
+        if (reinterpret_cast<std::uintptr_t>(array.data()) % size) return false;
+        for (py::ssize_t i = 0; i < array.ndim(); ++i)
+            if (array.strides(i) % size) return false;
+    }
+    return size != 0;
+}
+
 }  // namespace
 
 #define MMB_TEXT_OF(x) #x
@@ -34,6 +52,8 @@ PYBIND11_MODULE(MMB_MODULE, m) {
     m.attr("sources") = MMB_TEXT(MMB_SOURCES);
     m.attr("isa") = MMB_TEXT(MMB_ISA);
     m.def("supported", &supported);
+    m.def("are_floats", &are_floats, py::arg(), py::arg() = py::none(), py::arg() = py::none(), py::arg() = py::none(),
+          py::arg() = py::none());
     m.def("threads", &mmb::threads);
     m.def("set_threads", &mmb::set_threads);
     mmb::add_engine(m);
