@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #if !defined(_WIN32)
@@ -21,7 +22,7 @@ struct Pool {
     std::condition_variable work, left;
     const std::function<void(Index)>* body = nullptr;  // null: no help is wanted
     Index chunks = 0;
-    std::atomic<Index> next{0};
+    std::atomic<Index> next{0};  // the first chunk that nobody took
     int helping = 0, started = 0;
     std::exception_ptr error;
 
@@ -49,10 +50,17 @@ struct Pool {
         }
     }
 
+    void start(int helpers) {  // with the lock
+        try {
+            for (; started < helpers; ++started) std::thread([this] { help(); }).detach();
+        } catch (const std::system_error&) {  // the system gives no more threads: those that came will do
+        }
+    }
+
     void run(Index count, const std::function<void(Index)>& f, int helpers) {
         {
             const std::lock_guard<std::mutex> guard(lock);
-            for (; started < helpers; ++started) std::thread([this] { help(); }).detach();
+            start(helpers);
             body = &f, chunks = count, error = nullptr;
             next.store(0);
         }

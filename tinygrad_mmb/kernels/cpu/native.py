@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from tinygrad_mmb.backend import allocator, threads
 from tinygrad_mmb.backend.extension import load
 from tinygrad_mmb.kernels.registry import kernel
 
 F = TypeVar("F", bound=Callable[..., Any])
 native: Any = load("cpu").module  # None without a compiler at installation: there are no twins then
+threads.begin()
+if native:
+    allocator.begin()
 
 
 def cpu_kernel(

@@ -1,0 +1,132 @@
+"""The C++ twins of Linear and LinearRelu, forward and back, against NumPy in more digits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_mmb as tm
+from tests.cpu.operands import assert_product, dtypes, laid_out, layouts, sizes
+from tinygrad_mmb import ops
+from tinygrad_mmb.kernels import registry
+from tinygrad_mmb.kernels.cpu.linear import is_affine
+from tinygrad_mmb.kernels.cpu.native import native
+from tinygrad_mmb.ops.linear import linear_relu
+
+pytestmark = pytest.mark.skipif(native is None, reason="the extension _cpu is not built")
+KEYS = ("Linear", "Linear.backward", "LinearRelu", "LinearRelu.backward")
+
+
+@given(sizes, sizes, sizes, layouts, layouts, dtypes, st.booleans())
+def test_linear_is_the_product_and_the_bias(m, n, k, layout_x, layout_w, dtype, with_bias):
+    rng = np.random.default_rng(0)
+    x, w = laid_out(m, k, dtype, layout_x, rng), laid_out(n, k, dtype, layout_w, rng)
+    bias = rng.standard_normal(n).astype(dtype) if with_bias else None
+    y = native.linear(x, w, bias, False)
+    assert_product(y, x, w.T, 0.0 if bias is None else bias.astype(float))
+    expected = np.maximum(0, y)
+    np.testing.assert_array_equal(native.linear(x, w, bias, True), expected)
+
+
+@given(sizes, st.integers(0, 70), st.integers(0, 70), layouts, layouts, dtypes, st.booleans())
+def test_gradients_are_those_of_the_formula(m, n, k, layout_g, layout_x, dtype, relu):
+    rng = np.random.default_rng(0)
+    g, x = laid_out(m, n, dtype, layout_g, rng), laid_out(m, k, dtype, layout_x, rng)
+    w = laid_out(n, k, dtype, layout_x, rng)
+    y = np.maximum(0, laid_out(m, n, dtype, layout_g, rng)) if relu else None
+    gx, gw, gb = native.linear_backward(g, x, w, y, True)
+    gz = np.where(y > 0, g, 0).astype(dtype) if relu else g
+    assert_product(gx, gz, w)
+    assert_product(gw, gz.T, x)
+    assert_product(gb[None], np.ones((1, m), dtype), gz)
+
+
+@pytest.mark.parametrize("needs", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 0, 0)])
+def test_only_the_gradients_that_are_wanted_are_computed(needs, rng):
+    x, w, g = (rng.standard_normal(s) for s in ((9, 5), (7, 5), (9, 7)))
+    need_x, need_w, need_bias = map(bool, needs)
+    found = native.linear_backward(g, x if need_w else None, w if need_x else None, None, need_bias)
+    assert [v is not None for v in found] == [need_x, need_w, need_bias]
+
+
+def test_relu_keeps_nan_and_lets_its_gradient_through():
+    x = np.array([[np.nan, 1.0], [1.0, -1.0]], np.float32)
+    w = np.eye(2, dtype=np.float32)
+    y = native.linear(x, w, None, True)
+    np.testing.assert_array_equal(y, [[np.nan, np.nan], [1, 0]])  # NaN · 0 is NaN
+    g = np.ones((2, 2), np.float32)
+    _, _, gb = native.linear_backward(g, None, None, y, True)
+    np.testing.assert_array_equal(gb, [2, 1])
+
+
+def test_the_bias_of_many_rows_is_summed_without_losing_digits():
+    g = np.full((100_000, 3), 0.1, np.float32)
+    _, _, gb = native.linear_backward(g, None, None, None, True)
+    np.testing.assert_allclose(gb, 100_000 * float(np.float32(0.1)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 5), (2, 3, 5), (0, 5), (2, 0, 5), (4, 6, 5)])
+@pytest.mark.parametrize("op", [ops.linear, linear_relu])
+def test_the_twins_train_batches_of_any_shape_as_the_reference_does(op, shape, rng):
+    arrays = [rng.standard_normal(s).astype(np.float32) for s in (shape, (7, 5), (7,))]
+    results = []
+    for backend in ("cpu", "reference"):
+        x, w, b = (tm.tensor(a, requires_grad=True) for a in arrays)
+        before = [registry.twins(key)[0].calls for key in KEYS]
+        with tm.use_kernels(backend, strict=backend == "cpu"):
+            y = op(x, w, b)
+            y.backward(tm.tensor(np.cos(np.arange(y.numel(), dtype=np.float32)).reshape(y.shape)))
+        results.append([v.detach().numpy() for v in (y, x.grad, w.grad, b.grad)])
+        ran = sum(registry.twins(key)[0].calls for key in KEYS) - sum(before)
+        assert (ran >= 2) == (backend == "cpu")
+    for found, expected in zip(*results, strict=True):
+        assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("op", [ops.linear, linear_relu])
+def test_a_layer_passes_gradient_checks_through_the_twins(op, rng):
+    inputs = [tm.tensor(rng.standard_normal(s), requires_grad=True) for s in ((6, 5), (4, 5), (4,))]
+    with tm.use_kernels("cpu"):
+        assert tm.autograd.gradcheck(op, inputs)
+        assert tm.autograd.gradgradcheck(op, inputs)
+
+
+def test_a_gradient_that_is_one_number_repeated_goes_back(rng):
+    x, w = (tm.tensor(rng.standard_normal(s), requires_grad=True) for s in ((6, 5), (4, 5)))
+    with tm.use_kernels("cpu"):
+        ops.linear(x, w).sum().backward()
+    np.testing.assert_allclose(w.grad.numpy(), np.tile(x.detach().numpy().sum(0), (4, 1)))
+
+
+def test_what_the_kernel_does_not_take_is_declined(rng):
+    x, w = rng.standard_normal((4, 5)), rng.standard_normal((7, 5))
+    assert is_affine(x, w, None)
+    assert is_affine(x[::2, ::-1], w, np.ones(7))
+    assert not is_affine(x, w, np.ones((4, 7)))  # a bias of its own for each row
+    assert not is_affine(x, w, np.ones(14)[::2])
+    assert not is_affine(x, w, np.ones(7, np.float32))
+    assert not is_affine(x, w.astype(np.float32), None)
+    assert not is_affine(x.astype(np.float16), w.astype(np.float16), None)
+    memory = np.zeros(8 * 20 + 1, np.uint8)[1:].view(np.float64).reshape(4, 5)
+    assert not is_affine(memory, w, None)
+
+
+def test_inputs_that_are_read_only_or_overlap_are_read(rng):
+    memory = rng.standard_normal((9, 5)).astype(np.float32)
+    memory.flags.writeable = False
+    x, w = memory[:6], memory[2:]  # they share rows
+    assert_product(native.linear(x, w, None, False), x, w.T)
+
+
+def test_sizes_that_do_not_fit_are_refused_before_anything_is_computed():
+    x, w = np.ones((4, 5), np.float32), np.ones((7, 5), np.float32)
+    for args in ((x, w[:, :4], None, False), (x, w, np.ones(6, np.float32), False)):
+        with pytest.raises(ValueError, match="sizes do not fit"):
+            native.linear(*args)
+    g = np.ones((4, 7), np.float32)
+    for args in ((g, x[:3], w, None), (g, x, w[:6], None), (g, x, w, g[:, :6])):
+        with pytest.raises(ValueError, match="sizes do not fit"):
+            native.linear_backward(*args, True)
