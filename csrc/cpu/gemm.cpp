@@ -8,26 +8,32 @@
 namespace mmb {
 namespace {
 
-// Blocks of k: a panel of B, block_depth x Tile::cols, is read from a near cache while all tiles of a
-// block of A pass by; a block of A, block_rows x block_depth, stays in the second (0.4 and 0.26 MB), and has room for 256 rows.
+// A panel of B, block_depth x Tile::cols, is read from a near cache while all tiles of a block of A pass
+// by; a block of A, block_rows x block_depth, stays in the second (0.4 or 0.26 MB). Sums over k are cut
+// into equal blocks of about that depth, as a short last one would cost as much reading and writing of
+// the result as a whole one.
 template <class T>
 constexpr Index block_depth = (registers == 32 ? 1536 : 1024) / sizeof(T);
+template <class T>
+constexpr Index deepest = block_depth<T> * 3 / 2;
 template <class T>
 constexpr Index block_rows = Tile<T>::rows * (registers == 32 ? 19 : 43);
 
 constexpr Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
 
+constexpr Index block_cols = 1024;  // of B, packed at a time; no panel of any width is cut in two
+
 // Memory of this thread for packed operands, kept from call to call.
 template <class T>
 struct Scratch {
-    T* panel;   // of B
+    T* panels;  // of B
     T* blocks;  // of A
     Scratch() {
-        constexpr std::size_t panel_size = block_depth<T> * Tile<T>::cols, blocks_size = block_depth<T> * block_rows<T>;
-        panel = static_cast<T*>(::operator new((panel_size + blocks_size) * sizeof(T), std::align_val_t{64}));
-        blocks = panel + panel_size;
+        constexpr std::size_t of_b = deepest<T> * block_cols, of_a = deepest<T> * block_rows<T>;
+        panels = static_cast<T*>(::operator new((of_b + of_a) * sizeof(T), std::align_val_t{64}));
+        blocks = panels + of_b;
     }
-    ~Scratch() { ::operator delete(panel, std::align_val_t{64}); }
+    ~Scratch() { ::operator delete(panels, std::align_val_t{64}); }
     Scratch(const Scratch&) = delete;
     static const Scratch& of_this_thread() {
         static thread_local const Scratch scratch;
@@ -115,20 +121,24 @@ Index multiply_few_rows(Index m, Index n, Index depth, const Factor<T>& a, const
     return j;
 }
 
-// The product by blocks of A, blocks of k and panels of B.
+// The product by blocks of k, blocks of A's rows and panels of B. A panel is packed when the first block
+// of A meets it, and stays packed for the other blocks.
 template <class T>
-void multiply(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_stride,
-              const Epilogue<T>& e) {
+void multiply(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_stride, const Epilogue<T>& e) {
     constexpr Index cols = Tile<T>::cols, L = lanes<T>;
     const Scratch<T>& scratch = Scratch<T>::of_this_thread();
     const bool pack_a = is_to_be_packed(a, n, k);
     const Index blocks = pack_a || m > 2 * block_rows<T> ? ceil_div(m, block_rows<T>) : 1;
-    for (Index block = 0; block < blocks; ++block) {
-        const Index i0 = m * block / blocks, rows = m * (block + 1) / blocks - i0, tiles = ceil_div(rows, Tile<T>::rows);
-        Index k0 = 0;
-        do {  // once if k is 0: the epilogue of nothing
-            const Index depth = std::min(block_depth<T>, k - k0);
-            const Part part{k0 == 0, k0 + depth == k};
+    if (blocks > 1 && n > block_cols) {  // more than the memory for panels holds
+        multiply(m, block_cols, k, a, b, c, c_stride, e);
+        return multiply(m, n - block_cols, k, a, b.at(0, block_cols), c + block_cols, c_stride, e.at(0, block_cols));
+    }
+    const Index sums = std::max<Index>(1, (k + block_depth<T> / 2) / block_depth<T>);
+    for (Index sum = 0; sum < sums; ++sum) {  // once if k is 0: the epilogue of nothing
+        const Index k0 = k * sum / sums, depth = k * (sum + 1) / sums - k0;
+        const Part part{sum == 0, sum == sums - 1};
+        for (Index block = 0; block < blocks; ++block) {
+            const Index i0 = m * block / blocks, rows = m * (block + 1) / blocks - i0, tiles = ceil_div(rows, Tile<T>::rows);
             const Factor<T> left = a.at(i0, k0);
             for (Index t = 0; pack_a && t < tiles; ++t) {
                 const Index i = rows * t / tiles, height = rows * (t + 1) / tiles - i;
@@ -142,14 +152,14 @@ void multiply(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c
                 const Factor<T> right = b.at(k0, j0);
                 // Rows of B are read as they lie if few tiles read them
                 const bool pack_b = right.col_stride != 1 || width % L || tiles > 4;
-                if (pack_b) pack_columns(depth, width, right, scratch.panel, vectors * L);
+                T* const panel = scratch.panels + (blocks > 1 ? j0 * depth : 0);
+                if (pack_b && block == 0) pack_columns(depth, width, right, panel, vectors * L);
                 const auto panel_product = vectors == 2 ? multiply_panel<T, 2> : multiply_panel<T, 1>;
-                panel_product(rows, depth, left, pack_a ? scratch.blocks : nullptr, pack_b ? scratch.panel : right.data,
-                         pack_b ? vectors * L : right.row_stride, c + i0 * c_stride + j0, c_stride, width - (vectors - 1) * L,
-                         e.at(i0, j0), part);
+                panel_product(rows, depth, left, pack_a ? scratch.blocks : nullptr, pack_b ? panel : right.data,
+                              pack_b ? vectors * L : right.row_stride, c + i0 * c_stride + j0, c_stride,
+                              width - (vectors - 1) * L, e.at(i0, j0), part);
             }
-            k0 += depth;
-        } while (k0 < k);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_mmb import nn, optim, serialization
 from tinygrad_mmb.backend import Array, blas
 from tinygrad_mmb.backend.device import as_device, to_device
+from tinygrad_mmb.backend.threads import set_pool_threads
 from tinygrad_mmb.data import DataLoader
 from tinygrad_mmb.ops.random import manual_seed
 from tinygrad_mmb.optim import lr_scheduler
@@ -59,6 +60,7 @@ class Experiment:
         check_device(config.device)
         if config.threads:
             blas.set_blas_threads(config.threads)
+            set_pool_threads(config.threads)
         problem = load_problem(config)
         manual_seed(config.seed)
         model = build_model(config, problem)
