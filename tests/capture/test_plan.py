@@ -15,8 +15,15 @@ from tinygrad_mmb.capture.plan import Operand, Plan
 from tinygrad_mmb.capture.replay import Replay, flat
 
 
-@pytest.fixture(scope="module")
-def step():
+@pytest.fixture(autouse=True)
+def array_code():
+    """No twins: all of the step is array code, on every machine."""
+    with tm.use_kernels("reference"):
+        yield
+
+
+@pytest.fixture
+def step(array_code):
     made = training("mlp", lambda p: tm.optim.Adam(p, lr=0.01))
     captured = tm.capture(made.step)
     made.run(3, captured)

@@ -122,6 +122,36 @@ def test_writing_to_an_array_held_from_before_is_found_out():
         made.run(3, tm.capture(made.step))
 
 
+class Doubling(tm.autograd.Function):
+    """Writes into its argument, at places named by a mask: one call, not looked into."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        x[x > 0] *= 2
+        return x
+
+
+def test_an_op_that_writes_into_what_it_was_given_is_refused():
+    x = tm.ones(3)
+    with pytest.raises(CaptureError, match="Doubling writes into an array that it was given"):
+        tm.capture(lambda: Doubling.apply(x).sum())()
+    np.testing.assert_array_equal(x.array, [1.0, 1.0, 1.0])
+
+
+def test_an_op_that_writes_into_an_array_of_the_step_is_followed():
+    def step(x: tm.Tensor) -> tm.Tensor:
+        h, same = x * 3.0, x * 3.0
+        y = Doubling.apply(h)
+        z = (y * 10.0 + h + same).exp()  # h was written over, `same` was not
+        return (z * 1e-9).sum() + h.sum()
+
+    captured = tm.capture(step)
+    for k in range(5):
+        x = tm.tensor([0.1, -0.2, 0.3]) * (k + 1) * 0.1
+        assert float(captured(x).array) == float(step(x).array)
+    assert captured.cache_info().replays == 3
+
+
 def test_a_shape_that_depends_on_values_is_refused():
     x, _ = batches(np.random.default_rng(0), (8, 12), 5)[0]
 

@@ -10,7 +10,8 @@ that updates its parameters in place reads as mathematics.
     copy     (x)                     into memory of its own, with another dtype or layout if asked
     put      (x, source), region     x with the source written into a region
     empty    ()                      memory without values
-    call     (...)                   one opaque function of arrays: a twin, or a reference
+    call     (...)                   one opaque function of arrays: a twin, or a reference; where it
+                                     returns one of them, it may have written into it
     update   (...)                   the same, and it writes into the memory of its `writes`
 """
 
@@ -77,7 +78,8 @@ class Node:
     function: Callable[..., Any] | None = None
     region: Region | None = None
     outputs: list[Value] = field(default_factory=list)
-    writes: list[Value] = field(default_factory=list)  # update: the old values of its outputs
+    writes: list[Value] = field(default_factory=list)  # what it (perhaps) overwrites, before ...
+    written: list[Value] = field(default_factory=list)  # ... and after
     template: Any = None  #                   call: the shape of what it returned, Values inside
     line: Line = ("", 0)
     alive: bool = True  #                     False once it is taken back

@@ -82,6 +82,9 @@ class Memory:
                     last[root(v)] = at
         for v in self.program.wanted():
             last[root(v)] = len(order)
+        for nodes in reversed(order):  # what a call returns may be the memory that it was given
+            for old, new in zip(nodes[0].writes, nodes[0].written, strict=True):
+                last[root(old)] = max(last[root(old)], last.get(new, 0))
         return last
 
     def in_arena(self, value: Value) -> bool:

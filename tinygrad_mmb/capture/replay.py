@@ -106,9 +106,9 @@ class Replay:
             items: list[Any] = [None] * len(x)
             for k, item in enumerate(x):
                 self._fill(items, k, item, finish)
-            container[key] = items if isinstance(x, list) else as_type(type(x), items)
-            if isinstance(x, tuple) and any(self.moves(leaf) for leaf in flat(x)):
-                finish.append((container, key, items, type(x)))
+            container[key] = as_type(type(x), items)
+            if isinstance(x, list) or any(self.moves(leaf) for leaf in flat(x)):
+                finish.append((container, key, items, type(x)))  # a list may be emptied by the call
         else:
             container[key] = x
 
@@ -241,12 +241,14 @@ def flat(tree: Any) -> list[Any]:
 
 
 def as_type(kind: Any, items: list[Any]) -> Any:
-    """A tuple, or a named tuple of that kind."""
+    """A list, a tuple, or a named tuple of that kind."""
+    if kind is list:
+        return list(items)
     return kind(*items) if hasattr(kind, "_fields") else tuple(items)
 
 
 def finishing(function: Any, finish: list[Any], args: list[Any], named: Any) -> Any:
-    """The call, after tuples with numbers of this step in them have been made."""
+    """The call, after lists, and tuples with numbers of this step in them, have been made."""
 
     def call(*_: Any, **__: Any) -> Any:
         for container, key, items, kind in finish:

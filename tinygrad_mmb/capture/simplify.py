@@ -23,6 +23,7 @@ class Program:
         self.homes: dict[Value, Input] = {}  # values that live in the memory of a written input
         self.decisions = [(v, answer) for v, answer in trace.tracer.decisions]
         self.recorded = trace.nodes
+        self.spoilt = {v for n in self.nodes for v in n.writes}  # may be overwritten by a call
         self._find_homes(trace)
         self._fold()
         self.result = mapped(trace.result, self._leaf)
@@ -79,7 +80,7 @@ class Program:
             if len(node.outputs) == 1 and node.kind in ("copy", "view", "ufunc", "put"):
                 value = node.outputs[0]
                 same = self._copied(node, value)
-                if same is None and value not in self.homes:
+                if same is None and value not in self.homes and value not in self.spoilt:
                     key = key_of(node, value)
                     same = known.setdefault(key, value) if key is not None else value
                 if same is not None and same is not value:
@@ -94,9 +95,14 @@ class Program:
             return None
         source = node.args[0]
         lies_alike = (source.shape, source.strides) == (value.shape, value.strides)
-        if not lies_alike or source.dtype != value.dtype or self.root(source) in self.homes:
+        if not lies_alike or source.dtype != value.dtype or not self.lasts(source):
             return None
         return source
+
+    def lasts(self, value: Value) -> bool:
+        """Whether a value stays what it is as long as somebody wants it."""
+        root = self.root(value)
+        return root not in self.homes and root not in self.spoilt
 
     def _own_gradients(self) -> None:
         """Every .grad has memory of its own, which nobody else reads after the step."""

@@ -377,8 +377,17 @@ class Tracer:
         if not self.listens:
             return plain(function, args, options)
         names, named = mapped(args, self.named), mapped(options, self.named)
+        held = [x for x in leaves((args, options)) if type(x) is Recording and x.storage.is_input]
+        before = [x.value.copy() for x in held]
         with self.unseen():
             result = function(*mapped(args, true), **mapped(options, true))
+        if any(x.value.tobytes() != was.tobytes() for x, was in zip(held, before, strict=True)):
+            for x, was in zip(held, before, strict=True):
+                x.value[...] = was
+            raise CaptureError(
+                f"{said(user_line())}: {name} writes into an array that it was given. A function "
+                "of arrays returns new ones: start with x = x.copy()."
+            )
         node = self.emit("call", name, tuple(names), named, function=function)
         found = mapped(result, partial(self._found, node))
         node.template = mapped(found, partial(self._template, node))
@@ -394,7 +403,14 @@ class Tracer:
                 self._objects[id(leaf)] = (leaf, value)
             return leaf
         known = self._around(leaf)
-        return self.fresh(node, leaf) if known is None else known
+        if known is None:
+            return self.fresh(node, leaf)
+        storage = known.storage
+        if known.region is None and not storage.is_input and storage.value in node.values():
+            node.writes.append(storage.value)  # it may be the gradient of before, scaled
+            storage.holds(self.output(node, leaf))
+            node.written.append(storage.value)
+        return known
 
     def _template(self, node: Node, leaf: Any) -> Any:
         """What a call returned, for the replay: which of its outputs stands where."""
@@ -429,6 +445,7 @@ class Tracer:
         node = self.emit("update", key, tuple(names), named, function=run, writes=writes)
         for x in targets:
             x.storage.holds(self.output(node, x.storage.root))
+            node.written.append(x.storage.value)
 
     # -- numbers of the host
 
@@ -485,6 +502,13 @@ class Tracer:
             f"{said(user_line())}: {what}, which a capture cannot follow. Put it into the forward "
             "of a Function, or pass fallback=True to run such steps eagerly."
         )
+
+
+def leaves(tree: Any) -> list[Any]:
+    """All leaves of nested arguments."""
+    found: list[Any] = []
+    mapped(tree, found.append)
+    return found
 
 
 def true(x: Any) -> Any:
