@@ -13,6 +13,8 @@ from tests.capture.steps import Training, assert_same, batches, network, trainin
 from tinygrad_mmb import nn, optim
 from tinygrad_mmb.nn import functional as F  # noqa: N812 - PyTorch's habit
 
+pytestmark = pytest.mark.host_only("capture runs steps on the CPU")
+
 
 def rebound(t: Training) -> None:
     t.model[0].weight.data = tm.tensor(t.model[0].weight.array)

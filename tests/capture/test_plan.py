@@ -14,6 +14,8 @@ from tinygrad_mmb.capture.memory import Free
 from tinygrad_mmb.capture.plan import Operand, Plan
 from tinygrad_mmb.capture.replay import Replay, flat
 
+pytestmark = pytest.mark.host_only("capture runs steps on the CPU")
+
 
 @pytest.fixture(autouse=True)
 def array_code():

@@ -14,6 +14,8 @@ from tinygrad_mmb import nn, optim
 from tinygrad_mmb.capture import CaptureError
 from tinygrad_mmb.nn import functional as F  # noqa: N812 - PyTorch's habit
 
+pytestmark = pytest.mark.host_only("capture runs steps on the CPU")
+
 
 def branch(t: Training, loss: tm.Tensor) -> None:
     if loss > 1.0:

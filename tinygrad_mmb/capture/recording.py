@@ -17,7 +17,8 @@ from tinygrad_mmb.capture.errors import CaptureError, said, user_line
 from tinygrad_mmb.capture.graph import Region, Value
 
 if TYPE_CHECKING:
-    from tinygrad_mmb.capture.tracer import Storage, Tracer
+    from tinygrad_mmb.capture.storage import Storage
+    from tinygrad_mmb.capture.tracer import Tracer
 
 REDUCTIONS = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
               "any": np.logical_or, "all": np.logical_and}  # fmt: skip

@@ -14,7 +14,8 @@ from tinygrad_mmb.capture.doors import opened
 from tinygrad_mmb.capture.errors import CaptureError, said
 from tinygrad_mmb.capture.graph import Node, Value, mapped
 from tinygrad_mmb.capture.recording import Recording
-from tinygrad_mmb.capture.tracer import Storage, Tracer
+from tinygrad_mmb.capture.storage import Storage
+from tinygrad_mmb.capture.tracer import Tracer
 from tinygrad_mmb.capture.witness import Witness
 
 

@@ -18,8 +18,10 @@ import numpy as np
 
 from tinygrad_mmb.capture.errors import CaptureError, UntraceableError, said, user_line
 from tinygrad_mmb.capture.graph import Node, Region, Value, mapped
+from tinygrad_mmb.capture.places import as_tuple, is_basic, is_whole, put_places, take_places
 from tinygrad_mmb.capture.recording import Namespace, Recording
 from tinygrad_mmb.capture.scalars import Scalar
+from tinygrad_mmb.capture.storage import Storage, region_of, shares, span
 from tinygrad_mmb.optim.optimizer import option
 
 SHAPES = {np.broadcast_to, np.reshape, np.transpose, np.swapaxes, np.moveaxis, np.expand_dims,
@@ -30,32 +32,6 @@ HOST = {np.shape, np.ndim, np.size, np.result_type, np.may_share_memory, np.shar
 INSIDE = object()  # in the template of a call: this output is memory that is known already
 NUMBERS = (int, float)
 CONSTANT = (bool, int, float, str, bytes, type(None), np.dtype)  # must not change in a replay
-
-
-class Storage:
-    """A piece of memory, and what it holds at this point of the step."""
-
-    __slots__ = ("first", "initial", "root", "value", "versions")
-
-    def __init__(self, root: Any, value: Value) -> None:
-        self.root, self.value, self.first = root, value, value
-        self.versions: list[Value] = []  # what was written into it since
-        self.initial: Any = None  # of an input that is written: what it held before
-
-    @property
-    def version(self) -> int:
-        """How often it was written into."""
-        return len(self.versions)
-
-    def holds(self, value: Value) -> None:
-        """Note a write."""
-        self.value = value
-        self.versions.append(value)
-
-    @property
-    def is_input(self) -> bool:
-        """Whether the step found it, rather than made it."""
-        return self.first.node.kind == "input"
 
 
 class Tracer:
@@ -524,55 +500,6 @@ def plain(function: Any, args: Any, options: Any, out: Any = None) -> Any:
     return function(*mapped(tuple(args), true), **options)
 
 
-def span(array: Any) -> tuple[int, int]:
-    """First address of an array, and the one behind its last."""
-    start = array.__array_interface__["data"][0]
-    if array.flags.c_contiguous:
-        return start, start + array.nbytes
-    low, high = np.lib.array_utils.byte_bounds(array)
-    return low, high
-
-
-def region_of(array: Any, root: Any) -> Region | None:
-    """How `array` looks at the memory of `root`; None if it is the whole, as it lies there."""
-    offset = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    same = array.shape == root.shape and array.strides == root.strides
-    if same and not offset and array.dtype == root.dtype:
-        return None
-    return Region(offset, array.shape, array.strides, array.dtype)
-
-
-def shares(array: Any, source: Any) -> bool:
-    """Whether the result of a function of shape looks at the memory of its argument."""
-    return bool(array.size) and bool(np.may_share_memory(array, source))
-
-
-def covers(x: Recording) -> bool:
-    """Whether a recording stands for every number of its storage."""
-    return x.region is None or (
-        x.nbytes == x.storage.root.nbytes and 0 not in x.region.strides  # no number twice
-    )
-
-
-def as_tuple(key: Any) -> tuple[Any, ...]:
-    """An index as a tuple."""
-    return key if isinstance(key, tuple) else (key,)
-
-
-def is_basic(key: Any) -> bool:
-    """Whether an index is made of whole numbers, slices, None and Ellipsis."""
-    return all(
-        k is None or k is ... or (isinstance(k, (int, np.integer, slice)) and k is not True
-                                  and k is not False)
-        for k in as_tuple(key)
-    )  # fmt: skip
-
-
-def is_whole(key: Any) -> bool:
-    """Whether an index selects all there is."""
-    return all(k is ... or (isinstance(k, slice) and k == slice(None)) for k in as_tuple(key))
-
-
 def is_euclidean(args: Any) -> bool:
     """Whether these are arguments of numpy.linalg.norm for the length of a vector."""
     x, *order = args
@@ -581,16 +508,11 @@ def is_euclidean(args: Any) -> bool:
     )  # fmt: skip
 
 
-def take_places(x: Any, key: Any) -> Any:
-    """x[key]."""
-    return x[key]
-
-
-def put_places(x: Any, key: Any, source: Any) -> Any:
-    """x after x[key] = source."""
-    y = x.copy(order="K")
-    y[key] = source
-    return y
+def covers(x: Recording) -> bool:
+    """Whether a recording stands for every number of its storage."""
+    return x.region is None or (
+        x.nbytes == x.storage.root.nbytes and 0 not in x.region.strides  # no number twice
+    )
 
 
 def require_recorded(leaf: Any) -> Any:
