@@ -100,6 +100,17 @@ def test_a_product_and_a_sum_that_come_twice_are_computed_once():  # GR05
     assert [i.name for i in twice.plan.instructions] == ["multiply", "add"]
 
 
+def test_the_heads_of_a_network_are_independent():  # GR05
+    @tm.capture
+    def two_heads(x: tm.Tensor) -> tuple[tm.Tensor, tm.Tensor]:
+        h = x.exp()
+        return (h * 2.0).sum(), (h + 1.0).tanh()
+
+    for _ in range(2):
+        two_heads(tm.ones(3))
+    assert two_heads.independent_subgraphs() == [["multiply", "add.reduce"], ["add", "tanh"]]
+
+
 def test_explain_counts_the_work_of_a_matrix_product():
     @tm.capture
     def product(a: tm.Tensor, b: tm.Tensor) -> tm.Tensor:

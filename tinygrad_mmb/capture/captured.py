@@ -179,3 +179,9 @@ class CapturedStep:
         from tinygrad_mmb.capture.drawing import mermaid
 
         return mermaid(self.plan)
+
+    def independent_subgraphs(self) -> list[list[str]]:
+        """For each result the operations that only it needs, as the heads of a network."""
+        from tinygrad_mmb.capture.subgraphs import independent
+
+        return [[node.name for node in nodes] for nodes in independent(self.plan)]
