@@ -361,6 +361,26 @@ def test_a_method_can_be_captured():
         assert float(a.scaled(tm.ones(2)).array) == 4.0
         assert float(b.scaled(tm.ones(2)).array) == 6.0
     assert Counter.scaled.cache_info().plans == 2
+    a.scale = tm.tensor(5.0)
+    assert [float(a.scaled(tm.ones(2)).array) for _ in range(3)] == [10.0] * 3
+
+
+def test_an_attribute_that_the_step_names_is_watched_and_its_own_counter_is_not():
+    class Settings:
+        factor, calls = 2.0, 0
+
+    settings = Settings()
+    settings.factor, settings.calls = 3.0, 0
+
+    @tm.capture
+    def step(x: tm.Tensor) -> tm.Tensor:
+        settings.calls += 1
+        return (x * settings.factor).sum()
+
+    assert [float(step(tm.ones(2)).array) for _ in range(4)] == [6.0] * 4
+    settings.factor = 4.0
+    assert [float(step(tm.ones(2)).array) for _ in range(4)] == [8.0] * 4
+    assert settings.calls == 4 == step.cache_info().traces
 
 
 def test_an_exception_of_the_step_while_tracing_comes_through_and_leaves_no_door_open():

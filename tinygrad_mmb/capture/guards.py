@@ -24,9 +24,11 @@ from tinygrad_mmb.capture.replay import at
 from tinygrad_mmb.capture.trace import Trace
 from tinygrad_mmb.capture.witness import attributes
 from tinygrad_mmb.kernels import registry
-from tinygrad_mmb.optim.optimizer import option
+from tinygrad_mmb.nn.module import Module
+from tinygrad_mmb.optim.optimizer import Optimizer, option
 
 PLAIN = (bool, int, float, str, bytes, type(None))
+NOT_WATCHED = (types.ModuleType, type, types.FunctionType, Tensor, Module, Optimizer)
 
 
 def mode() -> tuple[Any, ...]:
@@ -55,17 +57,34 @@ def signature(tree: Any) -> Any:
 
 
 def outside(step: Callable[..., Any]) -> list[tuple[Callable[[], Any], Any]]:
-    """What the code of the step names: its closure, globals and defaults, and what is there now."""
-    function: Any = step
-    if not isinstance(function, (types.FunctionType, types.MethodType)):
-        function = type(step).__call__  # an object that can be called
-    function = getattr(function, "__func__", function)
-    if not isinstance(function, types.FunctionType):
+    """What the code of the step names: its closure and globals, and what is there now."""
+    function = function_of(step)
+    if function is None:
         return []
     cells, values = function.__closure__ or (), function.__globals__
     found = [(functools.partial(contents, cell), contents(cell)) for cell in cells]
     names = [name for name in function.__code__.co_names if name in values]
     return found + [(functools.partial(values.get, name), values[name]) for name in names]
+
+
+def watched(step: Callable[..., Any], args: Any) -> list[tuple[Any, dict[str, Any]]]:
+    """Objects that the step is given or names, with those attributes that its code names."""
+    function = function_of(step)
+    if function is None:
+        return []
+    given: list[Any] = [getattr(step, "__self__", None), *[x for _, x in outside(step)]]
+    mapped(args, given.append)
+    names = function.__code__.co_names
+    plain = [x for x in given if hasattr(x, "__dict__") and not isinstance(x, NOT_WATCHED)]
+    return [(x, {k: vars(x)[k] for k in names if k in vars(x)}) for x in plain]
+
+
+def function_of(step: Any) -> types.FunctionType | None:
+    """The Python function behind something that can be called, if there is one."""
+    if not isinstance(step, (types.FunctionType, types.MethodType)):
+        step = type(step).__call__  # an object that can be called
+    function = getattr(step, "__func__", step)
+    return function if isinstance(function, types.FunctionType) else None
 
 
 def contents(cell: Any) -> Any:
@@ -84,11 +103,16 @@ def same(old: Any, new: Any) -> bool:
 class Guards:
     """All the questions of one plan."""
 
-    def __init__(self, step: Any, args: Any, a: Trace, b: Trace, plan: Plan) -> None:
+    def __init__(
+        self, step: Any, args: Any, a: Trace, b: Trace, plan: Plan, before: list[Any]
+    ) -> None:
         self.mode = mode()
         self.signature = signature(args)
         self.step = step
         self.outside = outside(step)
+        self.objects = [
+            (x, {k: v for k, v in was.items() if same(v, vars(x).get(k))}) for x, was in before
+        ]  # what the step itself changes, a counter, is its own affair
         held = {id(x.array) for x in plan.buffers if x.kind == "external"}
         self.pinned = [
             (k, s.root) for k, s in enumerate(b.arguments) if id(s.root) in held
@@ -151,6 +175,7 @@ class Guards:
             self.mode == mode()
             and same_signature(self.signature, signature(args))
             and all(same(old, read()) for read, old in self.outside)
+            and all(same(v, vars(x).get(k)) for x, was in self.objects for k, v in was.items())
             and all(map(operator.is_, [t.__dict__["array"] for t in self.tensors], self.arrays))
             and [t._requires_grad for t in self.tensors] == self.wanting
             and [t._grad is not None for t in self.with_grads] == self.had_grads

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_mmb.capture.compare import DifferentError, Input, compared
 from tinygrad_mmb.capture.errors import CaptureError
-from tinygrad_mmb.capture.guards import Guards, same_signature
+from tinygrad_mmb.capture.guards import Guards, same_signature, watched
 from tinygrad_mmb.capture.plan import Lowering, Plan
 from tinygrad_mmb.capture.replay import Replay
 from tinygrad_mmb.capture.schedule import scheduled
@@ -37,6 +37,7 @@ def traced(
     before = [t for old, t in waiting if same_signature(key, old)]
     expected = contents(before[-1]) if before and captured.check else {}
     arrays = arrays_of((args, kwargs))
+    objects = watched(captured.step, (args, kwargs))
     now = trace(captured.step, args, kwargs, expected)
     reason = None
     for earlier in reversed(before):
@@ -46,7 +47,7 @@ def traced(
             reason = reason or error
             continue
         plan = planned(now, inputs)
-        guards = Guards(captured.step, (args, kwargs), earlier, now, plan)
+        guards = Guards(captured.step, (args, kwargs), earlier, now, plan, objects)
         replay = Replay(plan)
         if captured.check:
             check(now, inputs, plan, replay, arrays)
