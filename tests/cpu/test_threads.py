@@ -90,7 +90,14 @@ def test_one_variable_sets_the_pool_and_the_blas():
     code = "print(tm.get_num_threads(), blas.blas_threads())"
     assert answer(code, MMB_NUM_THREADS="3") == ["3", "3"]
     assert answer(code, MMB_NUM_THREADS="1") == ["1", "1"]
-    assert answer(code, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="2")[0] == "2"
+
+
+@pytest.mark.skipif(native is None, reason="the extension _cpu is not built")
+@pytest.mark.skipif(blas.blas_threads() is None, reason="this BLAS does not say")
+def test_a_number_that_the_user_chose_for_the_blas_stays():
+    code = "print(tm.get_num_threads(), blas.blas_threads())"
+    chosen = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "BLIS_NUM_THREADS": "1"}
+    assert answer(code, **chosen, OMP_NUM_THREADS="2") == ["2", "1"]
 
 
 @pytest.mark.skipif(blas.blas_threads() is None, reason="this BLAS does not say")
