@@ -9,6 +9,7 @@ from tinygrad_mmb.autograd import differentiate
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.grad_mode import enable_grad
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
+from tinygrad_mmb.kernels.registry import select
 
 
 class Fused(Function):
@@ -61,6 +62,20 @@ class Fused(Function):
         if ctx.create_graph:
             return tuple(result)
         return tuple([None if g is None else g.array for g in result])
+
+
+class Composite(Fused):
+    """A Fused op that is one node only where a twin takes it.
+
+    Elsewhere its definition runs and is recorded op by op: nothing is computed twice.
+    """
+
+    @classmethod
+    def apply(cls, *inputs: Any) -> Any:
+        """Run the twin, or the definition."""
+        if select(cls.__name__, [getattr(x, "array", x) for x in inputs]) is None:
+            return cls.definition(*inputs)
+        return super().apply(*inputs)
 
 
 def own_variable(x: Any) -> Tensor:

@@ -8,7 +8,8 @@ from typing import Any
 
 from tinygrad_mmb import backend, ops
 from tinygrad_mmb.autograd.function import Function
-from tinygrad_mmb.autograd.fused import Fused
+from tinygrad_mmb.autograd.fused import Composite, Fused
+from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
 from tinygrad_mmb.backend import Array, DType, namespace
 from tinygrad_mmb.ops.dimensions import require_tensor
@@ -50,6 +51,29 @@ class CrossEntropy(Fused):
         yield rng.standard_normal((n, 5)), rng.integers(0, 5, n), None
         yield rng.standard_normal((n, 5)), rng.integers(0, 5, n), rng.uniform(0.5, 1.0, n)
         yield rng.standard_normal((2, 3, n)), rng.integers(0, 3, (2, n)), None
+
+
+class BatchCrossEntropy(Composite):
+    """L = Σₙ Lₙ, or Σₙ Lₙ / Σₙ wₙ if `mean`: the losses of a batch, weighted by class and reduced.
+
+    Shapes: logits x (C,), (N, C) or (N, C, ...), classes t without C, weights w (C,) or None → L ().
+    Samples whose class is `ignored` do not count. A twin may write the gradient on the way, if it
+    `will_be_asked` for it.
+    Raises: IndexError for a class that is not there.
+    """
+
+    @staticmethod
+    def definition(x: Any, t: Any, w: Any, ignored: int, mean: bool, will_be_asked: bool) -> Any:
+        losses, some_are = class_losses(x, t, w, ignored, logits=True)
+        return reduced(losses, t, w, ignored, some_are, mean)
+
+    @staticmethod
+    def samples(rng: Any, n: int) -> Iterator[tuple[Any, ...]]:
+        x, t = rng.standard_normal((n, 5)), rng.integers(0, 5, n)
+        yield x, t, None, -100, True, True
+        yield x, t, rng.uniform(0.5, 1.0, 5), int(t[0]), True, True
+        yield x, t, rng.uniform(0.5, 1.0, 5), int(t[0]), False, True
+        yield rng.standard_normal((2, 3, n)), rng.integers(0, 3, (2, n)), None, 1, True, True
 
 
 class OneHotLike(Function):
@@ -196,10 +220,29 @@ def of_classes(
         raise NotImplementedError(
             f"{where}: not differentiable with respect to weight; detach() it"
         )
+    mean, asked = reduction == "mean", recording.get() and getattr(x, "requires_grad", False)
+    try:
+        if logits and reduction != "none":
+            return BatchCrossEntropy.apply(x, target, weight, ignore_index, mean, asked)
+        losses, some_are = class_losses(x, target, weight, ignore_index, logits=logits)
+    except IndexError as error:
+        raise IndexError(f"{where}: {error}") from None
+    if reduction == "none":
+        return losses
+    return reduced(losses, target, weight, ignore_index, some_are, mean)
+
+
+def class_losses(
+    x: Any, target: Any, weight: Any, ignore_index: int, *, logits: bool
+) -> tuple[Any, bool]:
+    """(the loss of each sample, 0 where it is ignored; whether some are).
+
+    Raises: IndexError for a class that is not there.
+    """
     single = x.ndim == 1
     if single:
         x, target = ops.unsqueeze(x, 0), ops.reshape(target, (1,))
-    ignored, t = safe_classes(where, target, classes, ignore_index)
+    ignored, t = safe_classes(target, x.shape[1], ignore_index)
     picked_weight = None if weight is None else taken(weight, t)
     if logits:
         losses = CrossEntropy.apply(x, t, picked_weight)
@@ -208,18 +251,22 @@ def of_classes(
         losses = losses if picked_weight is None else losses * picked_weight
     if ignored is not None:
         losses = ops.where(ignored, 0.0, losses)
-    if reduction == "none":
-        return ops.reshape(losses, ()) if single else losses
+    return ops.reshape(losses, ()) if single else losses, ignored is not None
+
+
+def reduced(
+    losses: Any, target: Any, weight: Any, ignored: int, some_are: bool, mean: bool
+) -> Any:
+    """The sum of the losses, or their mean weighted by the classes that came."""
     total = ops.sum(losses)
-    if reduction == "sum":
+    if not mean:
         return total
-    if weight is None and ignored is None:
-        count = math.prod(target.shape)
-        return total / (count or math.nan)
-    return total / ops.sum(class_weights(target, weight, ignore_index, x.dtype))
+    if weight is None and not some_are:
+        return total / (math.prod(target.shape) or math.nan)
+    return total / ops.sum(class_weights(target, weight, ignored, losses.dtype))
 
 
-def safe_classes(where: str, target: Any, classes: int, ignore_index: int) -> tuple[Any, Any]:
+def safe_classes(target: Any, classes: int, ignore_index: int) -> tuple[Any, Any]:
     """(which are ignored, or None; the classes, 0 where ignored).
 
     Raises: IndexError for a class that is not there.
@@ -235,7 +282,7 @@ def safe_classes(where: str, target: Any, classes: int, ignore_index: int) -> tu
     bad = (t < 0) | (t >= classes) if ignored is None else ((t < 0) | (t >= classes)) & ~ignored
     if bad.any():
         raise IndexError(
-            f"{where}: target {int(t[bad].ravel()[0])} is out of bounds: there are {classes} "
+            f"target {int(t[bad].ravel()[0])} is out of bounds: there are {classes} "
             f"classes, 0 to {classes - 1}, and ignore_index is {ignore_index}"
         )
     if isinstance(target, Tensor):

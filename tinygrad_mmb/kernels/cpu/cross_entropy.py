@@ -1,0 +1,62 @@
+"""Softmax-cross-entropy of a batch: the loss, and in the same pass the gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_mmb.backend import Array, int64, namespace
+from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
+from tinygrad_mmb.kernels.launch import contiguous
+from tinygrad_mmb.kernels.registry import WithExtras
+
+
+def takes(
+    x: Array, t: Array, w: Array | None, ignored: int, mean: bool, will_be_asked: bool
+) -> bool:
+    """Whether x is (N, C), in float32 or float64 as the weights are, and not empty."""
+    if x.ndim != 2 or not x.size or x.dtype.char not in "fd" or t.dtype != int64:
+        return False
+    return w is None or w.dtype == x.dtype
+
+
+@cpu_kernel("BatchCrossEntropy", accepts=takes)
+def batch_cross_entropy(
+    x: Array, t: Array, w: Array | None, ignored: int, mean: bool, will_be_asked: bool
+) -> WithExtras:
+    x = contiguous(x)
+    dx = namespace(x).empty(x.shape, x.dtype) if will_be_asked else None
+    return WithExtras(computed(dx, x, t, w, ignored, mean), [] if dx is None else [dx])
+
+
+@cpu_kernel("BatchCrossEntropy.backward")
+def batch_cross_entropy_backward(
+    g: Array,
+    x: Array,
+    t: Array,
+    w: Array | None,
+    ignored: int,
+    mean: bool,
+    will_be_asked: bool,
+    written: list[Array],
+    needs_input_grad: Any,
+) -> tuple[Array | None, ...]:
+    """Hand on what forward has written; a second backward computes it again."""
+    if written:
+        dx = written.pop()
+    else:
+        x = contiguous(x)
+        dx = namespace(x).empty(x.shape, x.dtype)
+        computed(dx, x, t, w, ignored, mean)
+    if g != 1.0:
+        dx *= g
+    return dx, None, None, None, None, None
+
+
+def computed(
+    dx: Array | None, x: Array, t: Array, w: Array | None, ignored: int, mean: bool
+) -> Array:
+    """The loss, and into dx its gradient."""
+    loss: Array = namespace(x).empty((), x.dtype)
+    w = None if w is None else contiguous(w)
+    native.cross_entropy(loss, dx, x, contiguous(t), w, ignored, mean)
+    return loss
