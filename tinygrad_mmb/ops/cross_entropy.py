@@ -56,7 +56,7 @@ class CrossEntropy(Fused):
 class BatchCrossEntropy(Composite):
     """L = Σₙ Lₙ, or Σₙ Lₙ / Σₙ wₙ if `mean`: the losses of a batch, weighted by class and reduced.
 
-    Shapes: logits x (C,), (N, C) or (N, C, ...), classes t without C, weights w (C,) or None → L ().
+    Shapes: logits x (C,), (N, C) or (N, C, ...), classes t without C, weights w (C,) or None → ().
     Samples whose class is `ignored` do not count. A twin may write the gradient on the way, if it
     `will_be_asked` for it.
     Raises: IndexError for a class that is not there.
@@ -93,6 +93,17 @@ class OneHotLike(Function):
         yield rng.integers(0, 3, n), (n, 3), backend.float64
 
 
+class Where:
+    """How errors begin; the words take longer than all checks, so they are made when one fails."""
+
+    def __init__(self, name: str, what: str, input: Any, target: Any) -> None:
+        self.name, self.what, self.input, self.target = name, what, input, target
+
+    def __str__(self) -> str:
+        shapes = f"{self.what} {tuple(self.input.shape)} and target {tuple(self.target.shape)}"
+        return f"{self.name} of {shapes}{order_of(self.input, self.target)}"
+
+
 def cross_entropy(
     input: X,
     target: X,
@@ -115,11 +126,10 @@ def cross_entropy(
     reduction = reduction_of(size_average, reduce, reduction)
     require_tensor("cross_entropy", input)
     require_tensor("cross_entropy", target, "target")
-    where = f"cross_entropy of logits {tuple(input.shape)} and target {tuple(target.shape)}"
-    where += order_of(input, target)
+    where = Where("cross_entropy", "logits", input, target)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"{where}: label_smoothing must be in [0, 1], but got {label_smoothing}")
-    if tuple(input.shape) == tuple(target.shape):
+    if input.shape == target.shape:
         if target.dtype.kind != "f":
             raise RuntimeError(
                 f"{where}: a target in the shape of the logits means class probabilities, of a "
@@ -156,7 +166,7 @@ def cross_entropy(
 
 
 def soft_cross_entropy(
-    where: str, input: X, target: X, weight: X | None, reduction: str, label_smoothing: float
+    where: Where, input: X, target: X, weight: X | None, reduction: str, label_smoothing: float
 ) -> X:
     """L = -Σₖ wₖ tₖ ln softmax(z)ₖ for probabilities t."""
     classes = 0 if input.ndim == 1 else 1
@@ -193,14 +203,13 @@ def nll_loss(
     reduction = reduction_of(size_average, reduce, reduction)
     require_tensor("nll_loss", input)
     require_tensor("nll_loss", target, "target")
-    where = f"nll_loss of input {tuple(input.shape)} and target {tuple(target.shape)}"
-    where += order_of(input, target)
+    where = Where("nll_loss", "input", input, target)
     loss = of_classes(where, input, target, weight, ignore_index, reduction, logits=False)
     return unchanged(loss, input, target, weight)
 
 
 def of_classes(
-    where: str,
+    where: Where,
     x: X,
     target: X,
     weight: X | None,
@@ -254,9 +263,7 @@ def class_losses(
     return ops.reshape(losses, ()) if single else losses, ignored is not None
 
 
-def reduced(
-    losses: Any, target: Any, weight: Any, ignored: int, some_are: bool, mean: bool
-) -> Any:
+def reduced(losses: Any, target: Any, weight: Any, ignored: int, some_are: bool, mean: bool) -> Any:
     """The sum of the losses, or their mean weighted by the classes that came."""
     total = ops.sum(losses)
     if not mean:
@@ -321,7 +328,7 @@ def order_of(input: Any, target: Any) -> str:
     return ""
 
 
-def check_classes(where: str, x: Any, target: Any) -> None:
+def check_classes(where: Where, x: Any, target: Any) -> None:
     """Raise what PyTorch raises where a target of classes does not fit."""
     if not x.ndim:
         raise ValueError(f"{where}: expected 1 or more dimensions, (C,) or (N, C, ...), but got 0")
@@ -343,7 +350,11 @@ def check_classes(where: str, x: Any, target: Any) -> None:
     if not fits:
         raise RuntimeError(
             f"{where}: expected target of shape {expected if x.ndim > 1 else ()} with classes"
-            + (f", or {tuple(x.shape)} with probabilities" if where.startswith("cross") else "")
+            + (
+                f", or {tuple(x.shape)} with probabilities"
+                if str(where).startswith("cross")
+                else ""
+            )
         )
     if x.ndim > 2 and target.dtype == backend.uint8:
         raise RuntimeError(f"{where}: expected target dtype int64, but got uint8: target.long()")
@@ -354,7 +365,7 @@ def check_classes(where: str, x: Any, target: Any) -> None:
         )
 
 
-def check_weight(where: str, weight: Any, classes: int) -> None:
+def check_weight(where: Where, weight: Any, classes: int) -> None:
     """Raise unless there is one weight per class."""
     if weight is not None and tuple(weight.shape) != (classes,):
         raise RuntimeError(

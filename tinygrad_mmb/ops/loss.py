@@ -123,7 +123,7 @@ def checked_weight(input: Any, target: Any, weight: Any) -> Any:
     return weight
 
 
-def refuse_integers(where: str, x: Any) -> None:
+def refuse_integers(where: object, x: Any) -> None:
     """Losses are for floating dtypes."""
     if x.dtype.kind != "f":
         raise NotImplementedError(f"{where}: not implemented for {x.dtype}; use x.to(float32)")

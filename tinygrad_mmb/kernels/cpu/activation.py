@@ -60,9 +60,7 @@ def gelu(x: Array, approximate: str) -> Array:
     return mapped(native.map_gelu if approximate == "none" else native.map_gelu_tanh)(x)
 
 
-def gelu_slope(
-    g: Array, x: Array, approximate: str, needs_input_grad: Any
-) -> tuple[Array, None]:
+def gelu_slope(g: Array, x: Array, approximate: str, needs_input_grad: Any) -> tuple[Array, None]:
     """Its gradient; `approximate` has none."""
     kernel = native.slope_gelu if approximate == "none" else native.slope_gelu_tanh
     return *sloped(kernel)(g, x, needs_input_grad=needs_input_grad), None

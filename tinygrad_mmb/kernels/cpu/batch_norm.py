@@ -33,9 +33,9 @@ def has_gradient(
 
 @cpu_kernel("BatchNorm", accepts=has_channels)
 def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> WithExtras:
-    xp, (x, back, plane) = namespace(x), lying(x)
+    xp, channels = namespace(x), x.shape[1]
+    x, back, plane = lying(x)
     y = xp.empty(x.shape, x.dtype)
-    channels = x.shape[-1] if plane == 1 else x.shape[1]
     mean, variance, scale = xp.empty((3, channels), x.dtype)
     factors = [None if v is None else contiguous(v) for v in (weight, bias)]
     native.batch_norm(y, mean, variance, scale, x, *factors, channels, plane, eps)
