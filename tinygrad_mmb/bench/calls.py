@@ -12,6 +12,7 @@ from typing import Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function, all_functions
+from tinygrad_mmb.autograd.fused import Composite
 from tinygrad_mmb.autograd.grad_mode import enable_grad, no_grad
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import is_array
@@ -84,7 +85,7 @@ def backward_call(
     """
     key = f"{op.__name__}.{BACKWARD}"
     with enable_grad(), use_kernels(backend):
-        outputs = op.apply(*variables(args))
+        outputs = one_node(op)(*variables(args))
     node = first(outputs).grad_fn
     if backend == registry.REFERENCE:
         return lambda: gradients_of(node, heads, args)
@@ -99,6 +100,11 @@ def backward_call(
     return lambda: gradients_of(node, heads, args)
 
 
+def one_node(op: type[Function]) -> Callable[..., Any]:
+    """What records op as one node; a Composite without a twin would record its parts."""
+    return super(Composite, op).apply if issubclass(op, Composite) else op.apply
+
+
 def gradients_of(node: Any, heads: Sequence[Any], args: Sequence[Any]) -> list[Any]:
     """As the engine does it: what broadcasting repeated is summed."""
     return [
@@ -110,12 +116,12 @@ def gradients_of(node: Any, heads: Sequence[Any], args: Sequence[Any]) -> list[A
 def both_call(op: type[Function], args: Sequence[Any], heads: Sequence[Any], backend: str) -> Call:
     """Forward and backward, as a training step runs them. Raises: Declined as backward_call."""
     backward_call(op, args, heads, backend)
-    inputs = variables(args)
+    inputs, apply = variables(args), one_node(op)
     with enable_grad(), use_kernels(backend):
         pinned = contextvars.copy_context()  # to enter it costs less than to pin at every call
 
     def call() -> Any:
-        outputs = pinned.run(op.apply, *inputs)
+        outputs = pinned.run(apply, *inputs)
         return gradients_of(first(outputs).grad_fn, heads, args)
 
     return call

@@ -35,6 +35,10 @@ def logits(rng: Any, size: Size) -> Arguments:
     return rng.standard_normal(size), rng.integers(0, classes, n), None
 
 
+def batch_of_logits(rng: Any, size: Size) -> Arguments:
+    return *logits(rng, size), -100, True, True
+
+
 def product(rng: Any, size: Size) -> Arguments:
     m, n, k = size
     return rng.standard_normal((m, k)), rng.standard_normal((k, n))

@@ -104,6 +104,15 @@ WORKLOADS: dict[str, tuple[Workload, ...]] = {
             ((4, 256),),
         ),
     ),
+    "BatchCrossEntropy": (
+        Workload(
+            draws.batch_of_logits,
+            VOCABULARIES,
+            ((4096, 1000), (512, 32000), (128, 10)),
+            ((5, 70),),
+            ((4, 256),),
+        ),
+    ),
     "LayerNorm": (
         Workload(
             draws.normalised_rows,
@@ -153,6 +162,8 @@ WORKLOADS: dict[str, tuple[Workload, ...]] = {
     "AddRows": (table(draws.added_rows),),
     "Dropout": (numbers(array_and(0.1, 2026)),),
     "Gelu": (numbers(array_and("none")),),
+    "Elu": (numbers(array_and(1.0, 1.0)),),
+    "Softplus": (numbers(array_and(1.0, 20.0)),),
     "update": (
         Workload(
             draws.parameters,

@@ -45,6 +45,12 @@ def functional() -> dict[str, Callable[..., Any]]:
             raise NoPeer("torch weighs by class, not by sample")
         return f.cross_entropy(x, target, reduction="none")
 
+    def batch_cross_entropy(
+        x: Any, target: Any, w: Any, ignored: int, mean: bool, will_be_asked: bool
+    ) -> Any:
+        reduction = "mean" if mean else "sum"
+        return f.cross_entropy(x, target, w, ignore_index=ignored, reduction=reduction)
+
     def conv2d(x: Any, weight: Any, bias: Any, geometry: Any, groups: int) -> Any:
         if geometry.top_left != geometry.bottom_right:
             raise NoPeer("torch pads both sides alike")
@@ -100,6 +106,7 @@ def functional() -> dict[str, Callable[..., Any]]:
         "LogSoftmax": f.log_softmax,
         "LogSumExp": reduction("logsumexp"),
         "CrossEntropy": cross_entropy,
+        "BatchCrossEntropy": batch_cross_entropy,
         "Linear": f.linear,
         "LinearRelu": lambda x, w, b: f.relu(f.linear(x, w, b)),
         "LinearGelu": lambda x, w, b, how: f.gelu(f.linear(x, w, b), approximate=how),

@@ -90,6 +90,7 @@ WORK: dict[str, Work] = {
     "LogSoftmax": ROWS,
     "LogSumExp": Work(per_entry(3), reduced),
     "CrossEntropy": Work(per_entry(5), lambda s: float(s.x.shape[1])),
+    "BatchCrossEntropy": Work(per_entry(5), lambda s: float(s.x.size)),
     "BatchNorm": Work(per_entry(8), lambda s: s.x.size / s.x.shape[1], read_again=(1, 2)),
     "LayerNorm": Work(per_entry(8), row_length),
     "Sum": REDUCTION,
