@@ -83,7 +83,6 @@ from tinygrad_mmb.autograd import (
     no_grad as no_grad,
     set_grad_enabled as set_grad_enabled,
 )
-from tinygrad_mmb.autograd.compiled import use_compiled as _use_compiled
 from tinygrad_mmb.autograd.documentation import document_methods as _document_methods
 from tinygrad_mmb.autograd.interchange import from_dlpack as from_dlpack
 from tinygrad_mmb.autograd.printing import set_printoptions as set_printoptions
@@ -115,6 +114,7 @@ from tinygrad_mmb.backend.limits import finfo as finfo
 from tinygrad_mmb.backend.limits import iinfo as iinfo
 from tinygrad_mmb.backend.threads import get_num_threads as get_num_threads
 from tinygrad_mmb.backend.threads import set_num_threads as set_num_threads
+from tinygrad_mmb.compiled import use_compiled as _use_compiled
 from tinygrad_mmb.configuration import show_config as show_config
 from tinygrad_mmb.kernels.registry import use_kernels as use_kernels
 from tinygrad_mmb import nn as nn

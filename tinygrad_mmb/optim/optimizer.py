@@ -15,7 +15,6 @@ from tinygrad_mmb.autograd.hooks import RemovableHandle
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import (
     Array,
-    as_array,
     float32,
     float64,
     get_default_dtype,
@@ -24,6 +23,7 @@ from tinygrad_mmb.backend import (
 )
 from tinygrad_mmb.kernels.recorder import host
 from tinygrad_mmb.kernels.registry import select
+from tinygrad_mmb.optim import gathering
 from tinygrad_mmb.optim.options import number
 from tinygrad_mmb.optim.options import required as required
 from tinygrad_mmb.optim.state_dict import packed, unpacked
@@ -124,15 +124,8 @@ class Optimizer:
 
     def _step_group(self, group: Group, params: list[Tensor]) -> None:
         options = {k: host(option, group, k) for k in self._options if k in group}
-        memory = [self._state_of(p, group) for p in params]
-        ts = [host(count, state) for state in memory] if self._counts else []
-        hidden = "step" if self._counts else None  # `update` gets it as t
-        states = [
-            {k: v.array for k, v in s.items() if k != hidden and isinstance(v, Tensor)}
-            for s in memory
-        ]
-        thetas = [p.array for p in params]
-        gs = [g.array for p in params if (g := p.grad) is not None]
+        memory = [self.state.get(p) or self._started(p, group) for p in params]
+        thetas, gs, states, ts = gathering.gathered(params, memory, self._counts)
         if "cupy" in modules:
             for pair in zip(thetas, gs, strict=True):
                 refuse_mixed_devices(pair)  # p.data = ... may have moved a parameter alone
@@ -149,23 +142,16 @@ class Optimizer:
                         f"{type(self).__name__}.update returned something, but should change theta "
                         "in place: theta -= ..., or theta[...] = ..."
                     )
-        for p, kept, arrays in zip(params, memory, states, strict=True):
-            p.memory.touch()  # a graph that saved the old values must notice
-            for name, array in arrays.items():  # `update` may have made or replaced some
-                if not isinstance(kept.get(name), Tensor) or kept[name].array is not array:
-                    kept[name] = wrap(as_array(array))  # of a 0-d array NumPy makes scalars
-            if kept:
+        gathering.noted(params, memory, states)
+        for p, kept in zip(params, memory, strict=True):
+            if kept:  # without momentum SGD has no entries, as in PyTorch
                 self.state[p] = kept
 
-    def _state_of(self, p: Tensor, group: Group) -> dict[str, Any]:
-        """The state of p, made at its first step."""
-        state = self.state.get(p) or {}
-        if not state:
-            made = self.start(p.array, group)
-            if self._counts:
-                state["step"] = wrap(zero_steps(group))
-            state.update({k: wrap(array) for k, array in made.items()})
-        if state:  # without momentum SGD has no entries, as in PyTorch
+    def _started(self, p: Tensor, group: Group) -> dict[str, Any]:
+        """The state of p before its first step."""
+        state: dict[str, Any] = {"step": wrap(zero_steps(group))} if self._counts else {}
+        state.update({k: wrap(array) for k, array in self.start(p.array, group).items()})
+        if state:  # at once: p may be listed twice
             self.state[p] = state
         return state
 
@@ -325,13 +311,3 @@ def zero_steps(group: Group) -> Array:
     """No steps yet: PyTorch counts in a 0-d float on the CPU."""
     wide = get_default_dtype() == float64 and not group.get("fused")
     return namespace().zeros((), float64 if wide else float32)
-
-
-def count(state: dict[str, Any]) -> float:
-    """Count one more step of a parameter; how many there are now."""
-    step = state["step"]
-    if not isinstance(step, Tensor):  # state dicts of PyTorch before 1.12
-        step = state["step"] = wrap(as_array(float(step)))
-    step.array += 1
-    step.memory.touch()
-    return float(step.array)

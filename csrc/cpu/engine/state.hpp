@@ -10,7 +10,7 @@ namespace mmb {
     X(next_functions) X(outputs) X(time) X(_saved) X(extras) X(kernel) X(backend) X(create_graph) X(hooks) X(origin) \
     X(leaf) X(ready_hooks) X(forward) X(setup_context) X(backward) X(promotion) X(view) X(contiguous)       \
     X(broadcasts) X(arrays_of) X(__name__) X(run) X(release) X(_run_twin) X(cupy) X(y) X(copy) X(_storage)  \
-    X(written) X(home) X(memory) X(active) X(dims) X(keepdim) X(shape)
+    X(written) X(home) X(memory) X(active) X(step) X(touch) X(version) X(dims) X(keepdim) X(shape)
 
 struct Names {
 #define MMB_NAME(n) PyObject* n = PyUnicode_InternFromString(#n);
@@ -28,7 +28,7 @@ struct Engine {
     // what the registry knows
     PyObject *unasked, *pin, *any_pin, *select;
     // functions of the Python side
-    PyObject *apply, *chain_rule, *fill_gradients, *clock, *summed, *cast, *as_array, *run_hooks, *recording, *watching, *modules;
+    PyObject *apply, *chain_rule, *fill_gradients, *gathered, *noted, *clock, *summed, *cast, *as_array, *run_hooks, *recording, *watching, *modules;
     PyObject* recorder;          // the namespace of kernels/recorder.py
     PyObject *quick_promotions;  // a set: promotions that keep operands which agree
     PyObject *small;             // {class: (name, forward, backward)} of ops with a twin in small.cpp
@@ -49,6 +49,9 @@ Object edge_of(PyObject* tensor);  // Tensor.edge
 
 PyObject* apply(PyObject*, PyObject* const* arguments, Py_ssize_t count);
 PyObject* chain_rule(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords);
+PyObject* gathered(PyObject*, PyObject* const* arguments, Py_ssize_t count);
+PyObject* noted(PyObject*, PyObject* const* arguments, Py_ssize_t count);
+PyObject* alike(PyObject*, PyObject* const* arguments, Py_ssize_t count);
 PyObject* fill_gradients(PyObject*, PyObject* const* arguments, Py_ssize_t count);
 
 }  // namespace mmb

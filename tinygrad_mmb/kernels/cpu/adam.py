@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.cpu.updates import are_alike, in_rows
+from tinygrad_mmb.kernels.cpu.updates import are_alike
 
 
 def takes(
@@ -38,7 +38,7 @@ def adam(
     pull, shrink = (0.0, 1 - lr * weight_decay) if decoupled_weight_decay else (weight_decay, 1.0)
     native.adam(
         thetas,
-        in_rows(gs),
+        gs,
         [state["exp_avg"] for state in states],
         [state["exp_avg_sq"] for state in states],
         [state["max_exp_avg_sq"] for state in states] if amsgrad else [],
