@@ -7,7 +7,7 @@ from typing import Any
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.capture.tracer import Tracer
 from tinygrad_mmb.ops.dropout import draw
-from tinygrad_mmb.optim.optimizer import count
+from tinygrad_mmb.optim.gathering import count
 
 
 class Witness:
