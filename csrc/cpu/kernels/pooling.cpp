@@ -1,7 +1,7 @@
 // The largest and the sum of each window, there and back. planes.hpp makes every place of the kernel
 // a shift, so that a vector of windows is compared or added at once.
 //
-//   max   y[p] = max over places of x[p + offset(place)];   ∂x[p + offset(place[p])] += g[p]
+//   max   y[p] = max over places of x[p + offset(place)];   ∂x[index[p]] += g[p]
 //   sum   y[p] = Σ over places of x[p + offset(place)];     ∂x[p + offset(place)] += g[p] for all places
 //
 // One channel of one image after another; it stays in the nearest caches.
@@ -14,13 +14,10 @@
 namespace mmb {
 namespace {
 
-using Place = std::uint16_t;
-constexpr Place nowhere = 0xffff;  // no pixel of this window is above -∞
-
 template <class T>
 struct Memory {
     Scratch<T> planes, run;
-    Scratch<LaneNumber<T>> places;
+    Scratch<LaneNumber<T>> steps;
     static Memory& of_this_thread() {
         static thread_local Memory memory;
         return memory;
@@ -41,43 +38,45 @@ bool lies_in_rows(const Images<T>& x) {
     return x.strides[3] == 1 && x.strides[2] == x.shape[3] && x.strides[1] == x.shape[2] * x.shape[3];
 }
 
+// No pixel of the window is above -∞. The steps of the others are not below 0.
+constexpr int nowhere = -1;
+
 // Of equal ones the first counts; NaN is larger than every number, and the last of them counts.
+// steps: from the window's corner to its largest pixel, in pixels of the image.
 template <class T>
-void max_of_run(Index n, const std::vector<Index>& offsets, const T* planes, T* run, LaneNumber<T>* places) {
+void max_of_run(Index n, const std::vector<Index>& offsets, const std::vector<LaneNumber<T>>& step, const T* planes, T* run,
+                LaneNumber<T>* steps) {
     constexpr Index L = lanes<T>;
     using Numbers = LaneNumbers<T>;
-    const Numbers none = Numbers{} + static_cast<LaneNumber<T>>(nowhere);
     for (Index p = 0; p < n; p += L) {
         Vec<T> most = splat<T>(-INFINITY);
-        Numbers at = none;
-        LaneNumber<T> k = 0;
-        for (const Index offset : offsets) {
-            const Vec<T> x = load(planes + offset + p);
+        Numbers at = Numbers{} + LaneNumber<T>(nowhere);
+        for (std::size_t k = 0; k < offsets.size(); ++k) {
+            const Vec<T> x = load(planes + offsets[k] + p);
             const auto larger = (x > most) | (x != x);
             most = larger ? x : most;
-            at = larger ? Numbers{} + k : at;
-            ++k;
+            at = larger ? Numbers{} + step[k] : at;
         }
         store(run + p, most);
-        std::memcpy(places + p, &at, sizeof at);
+        std::memcpy(steps + p, &at, sizeof at);
     }
 }
 
-// y, where it stands (row · W + column), and under which place of the kernel.
+// y, and where it stands: row · W + column.
 template <class T>
-void max_pool(const Images<T>& y, const Span<std::int64_t>& indices, const Span<Place>& places, const Images<const T>& x,
-              const Geometry& geometry) {
+void max_pool(const Images<T>& y, const Span<std::int64_t>& indices, const Images<const T>& x, const Geometry& geometry) {
     const Index h = x.shape[2], w = x.shape[3], oh = y.shape[2], ow = y.shape[3], windows = oh * ow;
     const Planes planes(geometry, h, w, oh, ow);
     expect(y.shape[0] == x.shape[0] && y.shape[1] == x.shape[1] && lies_in_rows(y) &&
-               indices.size == y.shape[0] * y.shape[1] * windows && places.size == indices.size,
+               indices.size == y.shape[0] * y.shape[1] * windows,
            "a maximum and its place for each window, in rows");
-    expect(planes.places() < nowhere, "fewer than 65535 places in a window");
     const Axis &down = planes.down, &across = planes.across;
+    expect((down.kernel * down.dilation + 1) * w + across.kernel * across.dilation < INT32_MAX, "windows of 2 billion pixels at most");
     const std::vector<Index> offsets = planes.offsets(1, oh);
-    std::vector<std::int64_t> step;  // from a window's corner to the pixel under each place
+    std::vector<LaneNumber<T>> step;
     for (Index i = 0; i < down.kernel; ++i)
-        for (Index j = 0; j < across.kernel; ++j) step.push_back(i * down.dilation * w + j * across.dilation);
+        for (Index j = 0; j < across.kernel; ++j)
+            step.push_back(static_cast<LaneNumber<T>>(i * down.dilation * w + j * across.dilation));
     const auto first = [](const Axis& axis, Index window) {  // its first pixel inside the image
         const Index start = window * axis.stride - axis.before;
         return start < 0 ? start + (-start + axis.dilation - 1) / axis.dilation * axis.dilation : start;
@@ -86,30 +85,50 @@ void max_pool(const Images<T>& y, const Span<std::int64_t>& indices, const Span<
     each_plane(x.shape, planes.channel(oh), [&](Index n, Index c) {
         Memory<T>& memory = Memory<T>::of_this_thread();
         T *pixels = memory.planes.of(planes.channel(oh) + lanes<T>), *run = memory.run.of(length);
-        LaneNumber<T>* at = memory.places.of(length);
+        LaneNumber<T>* steps = memory.steps.of(length);
         lay_out<T>(x.plane(n, c), x.strides[2], x.strides[3], planes, 0, oh, -INFINITY, pixels);
-        max_of_run<T>(planes.run(oh), offsets, pixels, run, at);
+        max_of_run<T>(planes.run(oh), offsets, step, pixels, run, steps);
         T* to = y.plane(n, c);
-        const Index start = (n * x.shape[1] + c) * windows;
-        for (Index r = 0; r < oh; ++r) {
-            std::copy_n(run + r * planes.width, ow, to + r * ow);
-            const LaneNumber<T>* from = at + r * planes.width;
+        std::int64_t* index = &indices[(n * x.shape[1] + c) * windows];
+        for (Index r = 0; r < oh; ++r, to += ow, index += ow) {
+            std::copy_n(run + r * planes.width, ow, to);
+            const LaneNumber<T>* from = steps + r * planes.width;
             const Index corner = (r * down.stride - down.before) * w - across.before;
+            bool found = true;
             for (Index col = 0; col < ow; ++col) {
-                const Index i = start + r * ow + col;
-                places[i] = static_cast<Place>(from[col]);
-                indices[i] = from[col] == nowhere ? first(down, r) * w + first(across, col)
-                                                  : corner + col * across.stride + step[from[col]];
+                found &= from[col] != nowhere;
+                index[col] = corner + col * across.stride + from[col];
             }
+            for (Index col = 0; !found && col < ow; ++col)
+                if (from[col] == nowhere) index[col] = first(down, r) * w + first(across, col);
         }
-        memory.planes.trim(), memory.run.trim(), memory.places.trim();
+        memory.planes.trim(), memory.run.trim(), memory.steps.trim();
     });
 }
 
-// The way back of one run: add(k, g) says what of g goes under place k. dx lies in rows.
-template <class T, class F>
-void spread(const Images<T>& dx, const Images<const T>& g, const Geometry& geometry, const F& add) {
-    const Index oh = g.shape[2], ow = g.shape[3];
+template <class T>
+void max_unpool(const Images<T>& dx, const Images<const T>& g, const Span<const std::int64_t>& indices) {
+    const Index channels = g.shape[1], oh = g.shape[2], ow = g.shape[3], step = g.strides[3], size = dx.shape[2] * dx.shape[3];
+    expect(indices.size == g.shape[0] * channels * oh * ow && g.shape[0] == dx.shape[0] && channels == dx.shape[1] && lies_in_rows(dx),
+           "an index for each gradient, and gradients of images in rows");
+    each_plane(dx.shape, size, [&](Index n, Index c) {
+        T* image = dx.plane(n, c);
+        std::fill_n(image, size, T(0));
+        const std::int64_t* index = &indices[(n * channels + c) * oh * ow];
+        for (Index r = 0; r < oh; ++r, index += ow) {
+            const T* from = g.plane(n, c) + r * g.strides[2];
+            for (Index col = 0; col < ow; ++col) {
+                expect(static_cast<std::uint64_t>(index[col]) < static_cast<std::uint64_t>(size), "indices inside the images");
+                image[index[col]] += from[col * step];
+            }
+        }
+    });
+}
+
+// Each number to every pixel of its window. dx lies in rows.
+template <class T>
+void window_spread(const Images<T>& dx, const Images<const T>& g, const Geometry& geometry) {
+    const Index oh = g.shape[2], ow = g.shape[3], step = g.strides[3];
     const Planes planes(geometry, dx.shape[2], dx.shape[3], oh, ow);
     expect(g.shape[0] == dx.shape[0] && g.shape[1] == dx.shape[1] && lies_in_rows(dx), "gradients of images, in rows");
     const bool covered = planes.down.covers() && planes.across.covers();
@@ -119,8 +138,11 @@ void spread(const Images<T>& dx, const Images<const T>& g, const Geometry& geome
         T* pixels = memory.planes.of(planes.channel(oh));
         std::fill_n(pixels, planes.channel(oh), T(0));
         for (Index r = 0; r < oh; ++r)
-            for (Index k = 0; k < planes.places(); ++k)
-                add(n, c, r, k, g.plane(n, c) + r * g.strides[2], pixels + offsets[k] + r * planes.width);
+            for (const Index offset : offsets) {
+                const T* from = g.plane(n, c) + r * g.strides[2];
+                T* to = pixels + offset + r * planes.width;
+                for (Index col = 0; col < ow; ++col) to[col] += from[col * step];
+            }
         T* image = dx.plane(n, c);
         if (!covered) std::fill_n(image, dx.shape[2] * dx.shape[3], T(0));
         const T* plane = pixels;
@@ -128,28 +150,6 @@ void spread(const Images<T>& dx, const Images<const T>& g, const Geometry& geome
             for (Index b = 0; b < static_cast<Index>(planes.across.phases.size()); ++b, plane += planes.height(oh) * planes.width)
                 put_back(plane, planes, a, b, 0, planes.height(oh), image);
         memory.planes.trim();
-    });
-}
-
-template <class T>
-void max_unpool(const Images<T>& dx, const Images<const T>& g, const Span<const Place>& places, const Geometry& geometry) {
-    const Index channels = g.shape[1], oh = g.shape[2], ow = g.shape[3], step = g.strides[3];
-    expect(places.size == g.shape[0] * channels * oh * ow, "a place for each window");
-    spread(dx, g, geometry, [&](Index n, Index c, Index r, Index k, const T* from, T* to) {
-        const Place* at = &places[((n * channels + c) * oh + r) * ow];
-        if (step == 1) {
-            for (Index col = 0; col < ow; ++col) to[col] += at[col] == k ? from[col] : T(0);
-        } else {
-            for (Index col = 0; col < ow; ++col) to[col] += at[col] == k ? from[col * step] : T(0);
-        }
-    });
-}
-
-template <class T>
-void window_spread(const Images<T>& dx, const Images<const T>& g, const Geometry& geometry) {
-    const Index ow = g.shape[3], step = g.strides[3];
-    spread(dx, g, geometry, [&](Index, Index, Index, Index, const T* from, T* to) {
-        for (Index col = 0; col < ow; ++col) to[col] += from[col * step];
     });
 }
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from tinygrad_mmb import backend
 from tinygrad_mmb.backend import Array, namespace
 from tinygrad_mmb.kernels.cpu.conv2d import described
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import is_float
-from tinygrad_mmb.kernels.launch.windows import counts_of
+from tinygrad_mmb.kernels.launch import contiguous, is_float
+from tinygrad_mmb.kernels.launch.windows import LIMIT, counts_of, fits
 from tinygrad_mmb.kernels.registry import WithExtras
 
 Pair = tuple[int, int]
@@ -22,8 +21,10 @@ def are_images(x: Array, geometry: Any) -> bool:
 
 
 def have_maxima(x: Array, geometry: Any) -> bool:
-    """Whether, moreover, every window holds a pixel, and a place in it fits into 16 bits."""
-    if not are_images(x, geometry) or math.prod(geometry.kernel) >= 2**16 - 1:
+    """Whether, moreover, every window holds a pixel, and steps inside of it fit into 32 bits."""
+    if not are_images(x, geometry) or not fits(geometry, x.shape[2:]):
+        return False
+    if (geometry.span(0) + geometry.dilation[0] + 1) * x.shape[3] + geometry.span(1) >= LIMIT:
         return False
     for axis, count in enumerate(counts_of(geometry, x.shape[2:])):
         before, size = geometry.top_left[axis], x.shape[2 + axis]
@@ -49,21 +50,19 @@ def is_gradient(g: Array, *saved: Any, **options: Any) -> bool:
 
 
 @cpu_kernel("MaxPool2d", accepts=have_maxima)
-def max_pool2d(x: Array, geometry: Any) -> WithExtras:
+def max_pool2d(x: Array, geometry: Any) -> tuple[Array, Array]:
     y: Array = namespace(x).empty((*x.shape[:2], *counts_of(geometry, x.shape[2:])), x.dtype)
     indices: Array = namespace(x).empty(y.shape, backend.int64)
-    places: Array = namespace(x).empty(y.shape, "uint16")
-    native.max_pool(y, indices, places, x, described(geometry))
-    return WithExtras((y, indices), (places, geometry))
+    native.max_pool(y, indices, x, described(geometry))
+    return y, indices
 
 
 @cpu_kernel("MaxPool2d.backward", accepts=is_gradient)
 def max_pool2d_backward(
-    g: Array, _: None, indices: Array, x: Array, extras: Any, needs_input_grad: Any
+    g: Array, _: None, indices: Array, x: Array, needs_input_grad: Any
 ) -> tuple[Array, None]:
-    places, geometry = extras
     dx: Array = namespace(g).empty(x.shape, g.dtype)
-    native.max_unpool(dx, g, places, described(geometry))
+    native.max_unpool(dx, g, contiguous(indices))
     return dx, None
 
 
