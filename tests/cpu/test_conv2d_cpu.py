@@ -115,7 +115,8 @@ def test_the_sum_over_50000_pixels_keeps_its_digits(rng):
     _, _, expected = there_and_back(
         Conv2d, "reference", *exact, None, PLAIN, 1, g.astype("float64")
     )
-    assert abs(dw / expected - 1).max() < 1e-6
+    # one serial sum is off by 1e-5 and more
+    assert abs(dw / expected - 1).max() < 4e-6
 
 
 @pytest.mark.parametrize("op", [Conv2d, Conv2dRelu])
