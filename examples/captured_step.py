@@ -77,7 +77,8 @@ def main() -> None:
     out = parser.parse_args().out
     x, t = spirals(64)
     step = training_step(captured=True)
-    runs = {"plain": train(training_step(captured=False), x, t), "captured": train(step, x, t)}
+    with tm.use_kernels("reference"):  # both in NumPy; in C++ they are equal to rounding
+        runs = {"plain": train(training_step(captured=False), x, t), "captured": train(step, x, t)}
     plain, captured = (runs[name] for name in ("plain", "captured"))
     print(f"loss {plain[0][0]:.4f} -> {plain[0][-1]:.4f}")
     print(f"losses equal bit for bit: {plain[0] == captured[0]}")

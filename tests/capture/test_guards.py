@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from typing import Any
 
@@ -286,7 +287,13 @@ def test_two_threads_take_turns():
     step = tm.capture(made.step)
     made.run(2, step)
     x, y = made.batches[0]
-    threads = [threading.Thread(target=lambda: [step(x, y) for _ in range(25)]) for _ in range(2)]
+
+    def work() -> None:
+        for _ in range(25):
+            step(x, y)
+
+    pinned = [contextvars.copy_context() for _ in range(2)]  # threads begin without the pin
+    threads = [threading.Thread(target=c.run, args=(work,)) for c in pinned]
     for t in threads:
         t.start()
     for t in threads:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_mmb.autograd.tensor import Tensor
+from tinygrad_mmb.capture.compiler import is_looked_into
 from tinygrad_mmb.capture.graph import mapped
 from tinygrad_mmb.capture.tracer import true
 from tinygrad_mmb.capture.witness import Witness
@@ -90,9 +91,11 @@ def run_door(witness: Witness, was: Any) -> property:
 
 
 def offer_door(witness: Witness, was: Any) -> Callable[..., bool]:
-    """Kernel.offer: twins judge the true arrays."""
+    """Kernel.offer: twins judge the true arrays; those whose ops are looked into decline."""
 
     def offer(kernel: Kernel, args: Any, options: Any, strict: bool) -> bool:
+        if witness.tracer.listens and is_looked_into(kernel):
+            return False
         taken: bool = was(kernel, mapped(tuple(args), true), mapped(options, true), strict)
         return taken
 

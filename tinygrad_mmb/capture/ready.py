@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_mmb.capture.compare import DifferentError, Input, compared
+from tinygrad_mmb.capture.compiled import CompiledReplay
+from tinygrad_mmb.capture.compiler import is_wanted
 from tinygrad_mmb.capture.errors import CaptureError
 from tinygrad_mmb.capture.guards import Guards, same_signature, watched
 from tinygrad_mmb.capture.plan import Lowering, Plan
@@ -51,6 +53,8 @@ def traced(
         replay = Replay(plan)
         if captured.check:
             check(now, inputs, plan, replay, arrays)
+        if is_wanted():
+            replay = CompiledReplay(plan)
         waiting[:] = [(k, t) for k, t in waiting if t is not earlier]
         held = {id(x.array) for x in inputs if x.is_written}
         written = [t.memory for t, x in now.witness.tensors.values() if id(x) in held]

@@ -1,0 +1,146 @@
+"""Replay in C++: runs of instructions of a plan that are one call each (csrc/cpu/replay).
+
+Elementwise groups become programs of a register machine, so that the update of a parameter is one
+pass over memory; products and reductions are instructions of their own. What has no counterpart
+there (twins, references, unusual layouts) is called from Python in between, as the NumPy replay
+does it: never a refusal. Sums are added up in another order than NumPy's, and a quotient by one
+number is a product, so a compiled replay equals the step to rounding; it equals itself bit for bit
+on any number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_mmb.capture.lowered import (
+    REDUCTIONS,
+    Pass,
+    UnfitError,
+    copying,
+    product,
+    reduction,
+)
+from tinygrad_mmb.capture.plan import Instruction, Operand, Plan, Slot
+from tinygrad_mmb.capture.replay import Replay, flat
+from tinygrad_mmb.kernels.cpu.native import native
+
+
+class CompiledReplay(Replay):
+    """A plan with its memory: calls into C++, and between them what only Python can do."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.lowered = Lowered(plan)
+        self.numbers = np.zeros(len(plan.scalars))
+        self.native: Any = None
+        self.native_runs: list[list[int]] = []  # first instruction, and the one behind the last
+        super().__init__(plan)
+
+    def _prepare(self, one: Instruction) -> None:
+        if self.native is None:
+            self._start()
+        calls = self.lowered.calls.get(id(one))
+        if calls is None:
+            if id(one) not in self.lowered.inside:
+                super()._prepare(one)
+            return
+        first = len(self.native)
+        for name, args in calls:
+            getattr(self.native, name)(*args)
+        end = len(self.native)
+        if self.native_runs and self.steps[-1][1] is self.native_runs[-1]:
+            self.native_runs[-1][1] = end  # goes on where the last call ends
+        else:
+            self.native_runs.append([first, end])
+            self.steps.append((self.native.run, self.native_runs[-1], {}))
+
+    def _start(self) -> None:
+        """The program in C++, and where it hears of numbers and results."""
+        memory = [x if b.kind != "result" else b.nbytes
+                  for b, x in zip(self.plan.buffers, self.memory, strict=True)]  # fmt: skip
+        self.native = native.Replay(memory, self.numbers)
+        for slot in self.lowered.numbers:
+            self.targets.setdefault(slot, []).append((self.numbers, slot.index, None))
+        for place in self.lowered.results.values():
+            self.targets.setdefault(place.buffer, []).append((self.native, place.buffer, place))
+
+    @property
+    def python_calls(self) -> int:
+        """Steps of a replay that are not C++."""
+        return len(self.steps) - len(self.native_runs)
+
+    def profile(self) -> list[tuple[str, float]]:
+        """Run the C++ of the last step once more, and undo it: names, and seconds of each."""
+        held = [(a, a.copy()) for a in self.memory if a is not None and a.flags.writeable]
+        names = [n for calls in self.lowered.names for n in calls]
+        found: list[float] = []
+        for first, end in self.native_runs:
+            found += self.native.profile(first, end)
+        for array, before in held:
+            array[...] = before
+        return list(zip(names, found, strict=True))
+
+
+class Lowered:
+    """The calls that add a plan's instructions to a native.Replay.
+
+    `calls` by the id of the first instruction of a pass, `inside` the others of it; `numbers` and
+    `results` are what they read of the host's numbers and of what calls have made.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.calls: dict[int, list[tuple[str, tuple[Any, ...]]]] = {}
+        self.names: list[list[str]] = []
+        self.inside: set[int] = set()
+        self.numbers: set[Slot] = set()
+        self.results: dict[int, Operand] = {}
+        self.made = {o.buffer: o for i in plan.instructions for o in i.outputs}
+        groups: dict[int, list[Instruction]] = {}
+        for one in plan.instructions:
+            groups.setdefault(one.group, []).append(one)
+        for members in groups.values():
+            self._add(members)
+
+    def _add(self, members: list[Instruction]) -> None:
+        """One pass; if it cannot be one, its instructions by themselves."""
+        try:
+            self._accept(members, self.lower(members))
+        except UnfitError:
+            if len(members) > 1:
+                for one in members:
+                    self._add([one])
+
+    def _accept(self, members: list[Instruction], calls: list[tuple[str, Any]]) -> None:
+        for one in members:
+            for x in flat((one.inputs, one.outputs, one.part)):
+                if isinstance(x, Slot):
+                    self.numbers.add(x)
+                elif isinstance(x, Operand) and self.plan.buffers[x.buffer].kind == "result":
+                    self.results[x.buffer] = self.made[x.buffer]
+        self.calls[id(members[0])] = calls
+        self.names.append([" ".join(m.name for m in members)] * len(calls))
+        self.inside |= {id(m) for m in members[1:]}
+
+    def lower(self, members: list[Instruction]) -> list[tuple[str, Any]]:
+        """Raises: UnfitError for what C++ cannot do."""
+        one = members[0]
+        for x in flat([(m.inputs, m.outputs, m.part) for m in members]):
+            if isinstance(x, Operand) and not self.is_plain(x):
+                raise UnfitError
+        if one.name == "matmul":
+            return [("product", product(one))]
+        if one.name in REDUCTIONS:
+            return [("reduction", reduction(one))]
+        if one.kind == "put":
+            old, source = one.inputs
+            whole = [] if old == one.outputs[0] else [(one.outputs[0], old)]
+            return [copying(to, x) for to, x in [*whole, (one.part, source)] if to is not None]
+        return [("elementwise", Pass(members).arguments())]
+
+    def is_plain(self, x: Operand) -> bool:
+        """Whether a place lies behind the start of its buffer, at a multiple of its elements."""
+        array = self.plan.buffers[x.buffer].array
+        lies = array is None or (array.flags.aligned and all(s >= 0 for s in array.strides))
+        return lies and x.offset % x.dtype.itemsize == 0

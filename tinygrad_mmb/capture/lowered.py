@@ -1,0 +1,296 @@
+"""One pass of a plan as a call that adds it to a native.Replay (csrc/cpu/replay).
+
+What C++ cannot do raises UnfitError: the pass is then NumPy's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_mmb.capture.plan import Instruction, Operand, Slot
+from tinygrad_mmb.capture.replay import flat
+from tinygrad_mmb.kernels.cpu.native import native
+
+FLOATS = ("float32", "float64")
+BLOCKS = 24  # values of a group that live at the same time; the machine has a few more registers
+BOOLEAN = {
+    "invert": "invert",
+    "logical_not": "logical_not",
+    "logical_and": "logical_and",
+    "bitwise_and": "logical_and",
+    "logical_or": "logical_or",
+    "bitwise_or": "logical_or",
+}
+BITS = {"int32": np.dtype(np.float32), "int64": np.dtype(np.float64)}  # as a gate looks at floats
+OTHER_NAMES = {"true_divide": "divide", "fabs": "absolute"}
+REDUCTIONS = {"add.reduce": "add", "maximum.reduce": "maximum", "minimum.reduce": "minimum"}
+COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
+OPERATIONS = set(native.replay_operations()) if native is not None else set()
+
+
+class UnfitError(Exception):
+    """Something for NumPy."""
+
+
+def product(one: Instruction) -> tuple[Any, ...]:
+    """Arguments of a product of matrices."""
+    c = one.outputs[0]
+    if one.options or not all(isinstance(x, Operand) and len(x.shape) == 2 for x in one.inputs):
+        raise UnfitError
+    a, b = one.inputs
+    if not (is_float(c.dtype) and a.dtype == b.dtype == c.dtype) or 0 in (*a.shape, *b.shape):
+        raise UnfitError
+    if any(s % c.dtype.itemsize for x in (a, b, c) for s in x.strides):
+        raise UnfitError
+    if not in_rows(c):
+        raise UnfitError
+    (m, k), n = a.shape, b.shape[1]
+    return (c.dtype.name, m, n, k, where(a), where(b), where(c))
+
+
+def reduction(one: Instruction) -> tuple[Any, ...]:
+    """Arguments of a reduction over neighbouring dimensions of an array in rows."""
+    x, y = one.inputs[0], one.outputs[0]
+    if set(one.options) - {"axis", "keepdims"} or len(one.inputs) != 1:
+        raise UnfitError
+    if not isinstance(x, Operand) or not is_float(x.dtype) or x.dtype != y.dtype:
+        raise UnfitError
+    axes = one.options.get("axis", 0)
+    axes = range(len(x.shape)) if axes is None else axes if isinstance(axes, tuple) else (axes,)
+    found = sorted({a % len(x.shape) for a in axes}) if x.shape else []
+    together = found == list(range(found[0], found[-1] + 1)) if found else False
+    if not together or 0 in x.shape or not (in_rows(x) and in_rows(y)):
+        raise UnfitError
+    outer, inner = math.prod(x.shape[: found[0]]), math.prod(x.shape[found[-1] + 1 :])
+    count = math.prod(x.shape[found[0] : found[-1] + 1])
+    name = REDUCTIONS[one.name]
+    places = ((x.buffer, x.offset), (y.buffer, y.offset))
+    return (x.dtype.name, name, outer, count, inner, *places)
+
+
+def copying(to: Operand, source: Any) -> tuple[str, Any]:
+    """The call that copies an array or a number to a place."""
+    one = Instruction("copy", "copy", None, (source,), {}, [to], 0, ("", 0))
+    return "elementwise", Pass([one]).arguments()
+
+
+def gated(one: Instruction) -> Instruction | None:
+    """The bits of floats times booleans, which is how a gate keeps or clears numbers, as a gate."""
+    if one.kind != "ufunc" or one.name != "multiply" or one.options:
+        return None
+    if not all(isinstance(x, Operand) for x in one.inputs):
+        return None
+    bits, mask = sorted(one.inputs, key=lambda x: x.dtype.kind == "b")
+    y = one.outputs[0]
+    if mask.dtype.kind != "b" or bits.dtype != y.dtype or bits.dtype.name not in BITS:
+        return None
+    floats = [x._replace(dtype=BITS[x.dtype.name]) for x in (bits, y)]
+    return replace(one, kind="gate", inputs=(floats[0], mask), outputs=floats[1:])
+
+
+class Pass:
+    """An elementwise group as a program: slots and steps.
+
+    A place that is written is a new slot each time: a block if only the group reads it, else
+    memory. What is read is looked up by place, so the order of the instructions decides, as in
+    NumPy.
+    """
+
+    def __init__(self, members: list[Instruction]) -> None:
+        self.members = members = [gated(m) or m for m in members]
+        self.shape = members[0].outputs[0].shape
+        self.dtype = self._dtype()
+        self.slots: list[tuple[Any, ...]] = []
+        self.places: list[Operand | None] = []
+        self.steps: list[tuple[str, int, int, int]] = []
+        self._known: dict[Any, int] = {}
+        self._refuse_overlaps()
+        last = {key_of(m.outputs[0]): k for k, m in enumerate(members)}
+        for k, one in enumerate(members):
+            name = self._name(one)
+            ins = [self._read(x) for x in one.inputs]
+            place = one.outputs[0]
+            read_later = len(members) == 1 or not one.inner
+            out = self._write(place, read_later and last[key_of(place)] == k)
+            self.steps.append((name, out, ins[0], ins[-1]))
+        self._share_blocks()
+
+    def _dtype(self) -> Any:
+        kinds = {x.dtype for m in self.members for x in flat((m.inputs, m.outputs))
+                 if isinstance(x, Operand) and x.dtype.kind != "b"}  # fmt: skip
+        if len(kinds) != 1 or not is_float(next(iter(kinds))) or 0 in self.shape:
+            raise UnfitError
+        return kinds.pop()
+
+    def _name(self, one: Instruction) -> str:
+        """The operation; only where NumPy computes in the type of the pass itself."""
+        arrays = [x for x in one.inputs if isinstance(x, Operand)]
+        floats = any(x.dtype == self.dtype for x in arrays)
+        out = one.outputs[0]
+        if one.options or len(one.outputs) != 1 or len(one.inputs) > 2 or out.shape != self.shape:
+            raise UnfitError
+        if one.kind == "copy":
+            if out.dtype.kind == "b" and (floats or not arrays):
+                raise UnfitError
+            return "copy"
+        if one.kind == "gate":
+            return "gate"
+        if one.kind != "ufunc" or not arrays:
+            raise UnfitError
+        if not floats:  # of booleans
+            if len(arrays) < len(one.inputs) or out.dtype.kind != "b" or one.name not in BOOLEAN:
+                raise UnfitError
+            return BOOLEAN[one.name]
+        name = OTHER_NAMES.get(one.name, one.name)
+        compares = name in COMPARISONS
+        if name not in OPERATIONS or compares is not (out.dtype.kind == "b") or name in BOOLEAN:
+            raise UnfitError
+        return name
+
+    def _refuse_overlaps(self) -> None:
+        """Results may take the place of operands exactly, or lie apart from them."""
+        written = {key_of(m.outputs[0]): m.outputs[0] for m in self.members}
+        if any(not in_rows(x) and len(self.members) > 1 for x in written.values()):
+            raise UnfitError
+        for x in flat([(m.inputs, m.outputs) for m in self.members]):
+            if not isinstance(x, Operand) or key_of(x) in written:
+                continue
+            first, end = span(x)
+            for y in written.values():
+                start, stop = span(y)
+                if x.buffer == y.buffer and first < stop and start < end:
+                    raise UnfitError
+
+    def _read(self, x: Any) -> int:
+        if isinstance(x, Operand):
+            if x.dtype.kind != "b" and x.dtype != self.dtype:
+                raise UnfitError
+            known = self._known.get(key_of(x))
+            return self._slot("memory", x) if known is None else known
+        if isinstance(x, Slot):
+            return self._slot(("number", x.index))
+        if type(x) not in (int, float, bool):
+            raise UnfitError
+        return self._slot(("constant", float(x)))
+
+    def _write(self, place: Operand, stays: bool) -> int:
+        if not stays:
+            self.slots.append(("block",))
+            self.places.append(None)
+        else:
+            self.slots.append(("memory",))
+            self.places.append(place)
+        self._known[key_of(place)] = len(self.slots) - 1
+        return len(self.slots) - 1
+
+    def _slot(self, what: Any, place: Operand | None = None) -> int:
+        key = ("read", what if place is None else key_of(place))
+        if key not in self._known:
+            self.slots.append(what if place is None else ("memory",))
+            self.places.append(place)
+            self._known[key] = len(self.slots) - 1
+        return self._known[key]
+
+    def _share_blocks(self) -> None:
+        """A block whose last reader has read it holds another value from then on."""
+        last: dict[int, int] = {}
+        for k, (_, _, a, b) in enumerate(self.steps):
+            last[a] = last[b] = k
+        free: list[int] = []
+        now: dict[int, int] = {}  # slot of a value -> the block that it is in
+        for k, (name, out, a, b) in enumerate(self.steps):
+            first, second = now.get(a, a), now.get(b, b)
+            for slot in {a, b}:
+                if self.slots[slot] == ("block",) and last[slot] == k:
+                    free.append(now[slot])
+            if self.slots[out] == ("block",):
+                now[out] = free.pop() if free else out
+                if out not in last:
+                    free.append(now[out])
+            self.steps[k] = (name, now.get(out, out), first, second)
+        if len(set(now.values())) > BLOCKS:
+            raise UnfitError
+
+    def arguments(self) -> tuple[Any, ...]:
+        """dtype, shape, slots and steps; slots that no step names are left out."""
+        used = sorted({k for _, *slots in self.steps for k in slots})
+        number = {k: n for n, k in enumerate(used)}
+        steps = [(name, number[out], number[a], number[b]) for name, out, a, b in self.steps]
+        places = {k: x for k in used if (x := self.places[k]) is not None}
+        shape, strides = joined(self.shape, [along(p, self.shape) for p in places.values()])
+        slots: list[tuple[Any, ...]] = [self.slots[k] for k in used]
+        for (k, place), lies in zip(places.items(), strides, strict=True):
+            kind = "boolean" if place.dtype.kind == "b" else "memory"
+            slots[number[k]] = (kind, place.buffer, place.offset, list(lies))
+        for _, out, _, _ in self.steps:
+            if shape and out in places and slots[number[out]][3][-1] != places[out].dtype.itemsize:
+                raise UnfitError
+        return self.dtype.name, list(shape), slots, steps
+
+
+def key_of(x: Operand) -> Any:
+    """What tells a place from all others that are not the same numbers."""
+    return (x.buffer, x.offset, x.shape, x.strides, x.dtype)
+
+
+def where(x: Operand) -> tuple[int, int, list[int]]:
+    """Buffer, offset and strides as the C++ takes them."""
+    return x.buffer, x.offset, list(x.strides)
+
+
+def is_float(dtype: Any) -> bool:
+    """Whether the C++ computes in this type."""
+    return dtype.name in FLOATS and dtype.isnative
+
+
+def span(x: Operand) -> tuple[int, int]:
+    """First byte, and the one behind the last."""
+    if 0 in x.shape:
+        return x.offset, x.offset
+    reach = [(n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)]
+    first = x.offset + sum(r for r in reach if r < 0)
+    return first, x.offset + sum(r for r in reach if r > 0) + x.dtype.itemsize
+
+
+def in_rows(x: Operand) -> bool:
+    """Whether the elements lie one behind the other, row by row."""
+    step = x.dtype.itemsize
+    for n, s in zip(reversed(x.shape), reversed(x.strides), strict=True):
+        if n != 1 and s != step:
+            return False
+        step *= n
+    return True
+
+
+def along(x: Operand, shape: tuple[int, ...]) -> list[int]:
+    """The strides of an operand broadcast to `shape`."""
+    if len(x.shape) > len(shape):
+        raise UnfitError
+    more = len(shape) - len(x.shape)
+    sizes = list(zip(x.shape, shape[more:], x.strides, strict=True))
+    if any(n not in (1, size) for n, size, _ in sizes):
+        raise UnfitError
+    return [0] * more + [s if n == size else 0 for n, size, s in sizes]
+
+
+def joined(
+    shape: tuple[int, ...], strides: list[list[int]]
+) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """Fewer, longer dimensions: neighbours that every operand walks through as one."""
+    kept = [d for d, n in enumerate(shape) if n != 1]
+    sizes: list[int] = []
+    steps: list[list[int]] = [[] for _ in strides]
+    for d in kept:
+        if sizes and all(s[-1] == x[d] * shape[d] for s, x in zip(steps, strides, strict=True)):
+            sizes[-1] *= shape[d]
+            for s, x in zip(steps, strides, strict=True):
+                s[-1] = x[d]
+        else:
+            sizes.append(shape[d])
+            for s, x in zip(steps, strides, strict=True):
+                s.append(x[d])
+    return tuple(sizes), [tuple(s) for s in steps]
