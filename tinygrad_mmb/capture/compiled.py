@@ -1,11 +1,11 @@
 """Replay in C++: runs of instructions of a plan that are one call each (csrc/cpu/replay).
 
-Elementwise groups become programs of a register machine, so that the update of a parameter is one
-pass over memory; products and reductions are instructions of their own. What has no counterpart
-there (twins of optimizers and of whole ops, references, unusual layouts) is called from Python in between, as the NumPy replay
-does it: never a refusal. Sums are added up in another order than NumPy's, and a quotient by one
-number is a product, so a compiled replay equals the step to rounding; it equals itself bit for bit
-on any number of threads.
+Elementwise groups become programs of a register machine, one pass over memory each; products and
+reductions are instructions of their own. What has no counterpart there (twins of optimizers and of
+whole ops, references, unusual layouts) is called from Python in between, as the NumPy replay does
+it: never a refusal. Sums are added up in another order than NumPy's, and a quotient by one number
+is a product, so a compiled replay equals the step to rounding; it equals itself bit for bit on any
+number of threads.
 """
 
 from __future__ import annotations
