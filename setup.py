@@ -197,7 +197,8 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         flags = [*CPU_FLAGS, *VARIANTS[module]]
         command = [os.environ.get("CXX") or "c++", "-fPIC", "-fvisibility=hidden", *flags]
         command += [f"-I{sysconfig.get_path('include')}"]
-        include = [SOURCES / "cpu", *(Path(path) for path in ext.include_dirs)]
+        # not all of csrc: a change elsewhere would compile everything anew
+        include = [SOURCES / "cpu", *(Path(p) for p in ext.include_dirs if p != str(SOURCES))]
         objects = OBJECTS["Objects"](command, include, self.objects_folder() / module)
         main = f"{SOURCES.as_posix()}/cpu/module.cpp"
         others = [ROOT / path for path in ext.sources if path != main]

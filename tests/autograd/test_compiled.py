@@ -17,6 +17,7 @@ import tinygrad_mmb as tm
 from tinygrad_mmb import compiled, ops
 from tinygrad_mmb.autograd import Function
 from tinygrad_mmb.backend.extension import load
+from tinygrad_mmb.kernels import registry
 
 pytestmark = pytest.mark.skipif(not load("cpu").active, reason="there is no _cpu here")
 
@@ -195,6 +196,24 @@ def test_a_class_of_a_student_that_is_called_Mul_runs_its_own_rule() -> None:  #
     y.sum().backward()
     assert y.tolist() == [100, 100]
     assert a.grad.tolist() == [7, 7]
+
+
+def test_a_students_op_of_one_of_our_names_runs_no_twin_of_ours() -> None:
+    class Softmax(Function):
+        @staticmethod
+        def forward(x: Any, dim: int) -> Any:
+            return x * 3
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 3, None
+
+    x = tm.ones(64, 64, requires_grad=True)
+    for backend in ("auto", *registry.backends()):
+        with tm.use_kernels(backend):
+            assert Softmax.apply(x, 1).detach().numpy().max() == 3
+    assert Softmax.key is None
+    assert ops.softmax(x, 1)[0, 0].item() == pytest.approx(1 / 64)
 
 
 def test_a_rule_that_is_replaced_is_the_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import Array, as_array, refuse_mixed_devices
 from tinygrad_mmb.backend.layout import in_rows, led_by_operands
 from tinygrad_mmb.kernels import recorder
-from tinygrad_mmb.kernels.registry import Kernel, WithExtras, select
+from tinygrad_mmb.kernels.registry import Kernel, WithExtras, claim, select
 
 
 class Context:
@@ -113,7 +113,7 @@ class Context:
         if self.extras is not None:
             args = (*args, self.extras)
         needs = self.needs_input_grad
-        twin = select(f"{self.function.__name__}.backward", args, backend, needs_input_grad=needs)
+        twin = select(f"{self.function.key}.backward", args, backend, needs_input_grad=needs)
         return None if twin is None else twin.run(*args, needs_input_grad=needs)
 
     def release(self) -> None:
@@ -146,6 +146,7 @@ class Function:
     and ops, so that one rule serves arrays (the usual pass) and Tensors (higher derivatives).
     """
 
+    key: ClassVar[str | None] = None  # of its twins in the kernel table
     promotion: ClassVar[Callable[[list[Any]], list[Any]] | None] = None  # how mixed dtypes meet
     view: ClassVar[bool] = False  # the outputs may share memory with the first input
     contiguous: ClassVar[bool] = False  # as in PyTorch, results lie in rows whatever the inputs do
@@ -153,6 +154,7 @@ class Function:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        cls.key = claim(cls.__name__, cls.__module__)
         if "forward" in vars(cls) and "ctx" in inspect.signature(cls.forward).parameters:
             raise TypeError(
                 f"{cls.__name__}.forward takes the arguments only, as arrays, and no ctx. Call "
@@ -199,7 +201,7 @@ class Function:
         try:
             if cls.promotion is not None:
                 arrays = cls.promotion(arrays)
-            kernel = select(cls.__name__, arrays)
+            kernel = select(cls.key, arrays)
             run = cls.forward if kernel is None else kernel.run
             if kernel is None and recorder.active is not None:
                 run = recorder.active.reference(cls)

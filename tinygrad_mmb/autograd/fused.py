@@ -73,7 +73,7 @@ class Composite(Fused):
     @classmethod
     def apply(cls, *inputs: Any) -> Any:
         """Run the twin, or the definition."""
-        if select(cls.__name__, [getattr(x, "array", x) for x in inputs]) is None:
+        if select(cls.key, [getattr(x, "array", x) for x in inputs]) is None:
             return cls.definition(*inputs)
         return super().apply(*inputs)
 

@@ -14,7 +14,7 @@ struct Op {  // what apply asks of a class, looked up once; Python changes the t
     unsigned tag = 0;
     bool plain = false, keeps_operands = false, contiguous = false, broadcasts = false;
     const Small* small = nullptr;
-    Object name, forward, setup_context, promotion;
+    Object key, forward, setup_context, promotion;
 };
 
 const Op& op_of(PyTypeObject* cls) {
@@ -23,7 +23,8 @@ const Op& op_of(PyTypeObject* cls) {
     if (op.tag && op.tag == cls->tp_version_tag && PyType_HasFeature(cls, Py_TPFLAGS_VALID_VERSION_TAG)) return op;
     const auto& n = names();
     auto* c = reinterpret_cast<PyObject*>(cls);
-    op.name = get(c, n.__name__);
+    static PyObject* const key = PyUnicode_InternFromString("key");
+    op.key = get(c, key);
     op.forward = get(c, n.forward);
     op.setup_context = get(c, n.setup_context);
     if (op.setup_context.get() == engine.setup_nothing) op.setup_context = {};
@@ -40,7 +41,7 @@ const Op& op_of(PyTypeObject* cls) {
     if (PyObject* own = PyDict_GetItemWithError(engine.small, c)) {  // unless someone has put in a rule of his own
         const Object backward = get(c, n.backward);
         if (PyTuple_GET_ITEM(own, 0) == op.forward.get() && PyTuple_GET_ITEM(own, 1) == backward.get())
-            op.small = small_named(PyUnicode_AsUTF8(op.name.get()));
+            op.small = small_named(PyUnicode_AsUTF8(op.key.get()));
     }
     op.tag = PyType_HasFeature(cls, Py_TPFLAGS_VALID_VERSION_TAG) ? cls->tp_version_tag : 0;
     return op;
@@ -133,9 +134,9 @@ Object applied(PyObject* const* arguments, Py_ssize_t count) {
 
     Object kernel = Object::borrowed(Py_None);
     const Object pin = value_of(engine.pin);
-    const int unasked = PySet_Contains(engine.unasked, op.name.get());
+    const int unasked = PySet_Contains(engine.unasked, op.key.get());
     check(unasked);
-    if (unasked || pin.get() != engine.any_pin) kernel = call(engine.select, op.name.get(), list_of(arrays, count).get());
+    if (unasked || pin.get() != engine.any_pin) kernel = call(engine.select, op.key.get(), list_of(arrays, count).get());
     PyObject* given[most + 1];
     for (Py_ssize_t i = 0; i < count; ++i) given[i + 1] = arrays[i].get();
     const Small* small = pin.get() == engine.any_pin && kernel.is_none() ? op.small : nullptr;
