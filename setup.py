@@ -145,7 +145,7 @@ def modules(name: str) -> list[str]:
     return list(VARIANTS) if intel else ["cpu"]
 
 
-UNASKED = {"emulator"}  # built only if named in MMB_BUILD
+UNASKED = {"cpu", "emulator"}  # built only if named in MMB_BUILD: csrc/README.md says why
 
 
 class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
@@ -155,7 +155,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
 
     def build_extension(self, ext: Extension) -> None:
         name = ext.name.rpartition("._")[2]
-        if name == "cuda" and (self.editable_mode or self.in_place) and ext.optional:
+        if name == "cuda" and self.editable_mode and ext.optional:
             return self.leave_reason(name, "whoever edits the kernels compiles them at first use")
         try:
             if self.compiler.compiler_type == "msvc":

@@ -24,7 +24,9 @@ FOLDER = "Müllers Übungen"  # a blank and umlauts: such folders are common
 BASE = ("numpy", "safetensors", "click")
 PYTHON = "Scripts/python.exe" if os.name == "nt" else "bin/python"
 CACHES = (".git", ".venv*", "build", "dist", "runs", "__pycache__", ".hypothesis", "node_modules")
-NOT_SOURCE = shutil.ignore_patterns(*CACHES, ".*_cache", "*.egg-info", "*.so", "*.pyd")
+NOT_SOURCE = shutil.ignore_patterns(
+    *CACHES, ".*_cache", "*.egg-info", "*.so", "*.pyd", "*.not_built.txt"
+)
 
 
 HAS_CXX = sys.platform == "linux" and shutil.which("g++") is not None
@@ -569,7 +571,7 @@ if not _cuda.device_count():
 def test_with_nvcc_and_compiler_the_wheel_holds_both_and_a_launch_says_what_is_missing(
     small_checkout, tmp_path
 ):
-    site, environment = unpacked_wheel(small_checkout, tmp_path, MMB_BUILD="emulator")
+    site, environment = unpacked_wheel(small_checkout, tmp_path, MMB_BUILD="cpu,emulator")
     assert {"_cpu", "_cuda", "_emulator"} <= set(libraries(site))  # _cuda though nobody named it
     assert states(site, environment) == dict.fromkeys(("cpu", "cuda", "emulator"), "active")
     for code in (SOFTMAX, SGD, ARGUMENTS):
@@ -585,7 +587,7 @@ def test_with_nvcc_and_compiler_the_wheel_holds_both_and_a_launch_says_what_is_m
 @pytest.mark.skipif(not HAS_CXX, reason="no g++ here")
 def test_with_a_compiler_only_the_wheel_holds_the_emulator(small_checkout, tmp_path):
     site, environment = unpacked_wheel(
-        small_checkout, tmp_path, without=("nvcc",), MMB_BUILD="emulator"
+        small_checkout, tmp_path, without=("nvcc",), MMB_BUILD="cpu,emulator"
     )
     assert {"_cpu", "_emulator"} <= set(libraries(site))
     assert "_cuda" not in libraries(site)

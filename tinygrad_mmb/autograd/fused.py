@@ -9,6 +9,7 @@ from tinygrad_mmb.autograd import differentiate
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.grad_mode import enable_grad
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
+from tinygrad_mmb.backend import as_array
 from tinygrad_mmb.kernels.registry import select
 
 
@@ -74,7 +75,8 @@ class Composite(Fused):
     def apply(cls, *inputs: Any) -> Any:
         """Run the twin, or the definition."""
         if select(cls.key, [getattr(x, "array", x) for x in inputs]) is None:
-            return cls.definition(*inputs)
+            y = cls.definition(*inputs)
+            return y if isinstance(y, Tensor) else as_array(y)  # NumPy makes scalars of 0-d arrays
         return super().apply(*inputs)
 
 
