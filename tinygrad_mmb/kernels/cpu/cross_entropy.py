@@ -32,8 +32,8 @@ def batch_cross_entropy(
 
 
 def has_gradient(*args: Any, needs_input_grad: list[bool]) -> bool:
-    """Whether forward has written one, and no gradient of the weights is asked for."""
-    return len(args) == 8 and not needs_input_grad[2]
+    """Whether forward has written one. The weights are constants, as in PyTorch."""
+    return len(args) == 8
 
 
 @cpu_kernel("BatchCrossEntropy.backward", accepts=has_gradient)
