@@ -172,12 +172,16 @@ def draw(like: Array, seed: int) -> Array:
 def cases(
     op: type[Function], rng: Any, n: int = 4
 ) -> Iterator[tuple[Callable[..., Any], tuple[Any, ...]]]:
-    """(function, inputs) for each of the op's samples: float arrays as float64 variables."""
+    """(function, inputs) for each of the op's samples: float arrays as float64 variables, but for
+    the positions that the op says are `constants`.
+    """
+    constants = getattr(op, "constants", ())
     for args in op.samples(rng, n):
+        there = [backend.to_default_device(a) if is_array(a) else a for a in args]
         inputs = [
             wrap(a.astype(backend.float64)).requires_grad_()
-            if is_array(a) and a.dtype.kind == "f"
+            if is_array(a) and a.dtype.kind == "f" and k not in constants
             else a
-            for a in (backend.to_default_device(a) if is_array(a) else a for a in args)
+            for k, a in enumerate(there)
         ]
         yield op.apply, tuple(inputs)

@@ -122,6 +122,8 @@ def functional() -> dict[str, Callable[..., Any]]:
         "Transpose": lambda x: x.t().contiguous(),
         "Gelu": lambda x, how: f.gelu(x, approximate=how),
         "Silu": f.silu,
+        "Elu": lambda x, alpha, scale: f.elu(x, alpha) if scale == 1 else scale * f.elu(x, alpha),
+        "Softplus": f.softplus,
         "Sum": reduction("sum"),
         "Mean": reduction("mean"),
         "Amax": reduction("amax"),

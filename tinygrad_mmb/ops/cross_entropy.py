@@ -62,6 +62,8 @@ class BatchCrossEntropy(Composite):
     Raises: IndexError for a class that is not there.
     """
 
+    constants = (2,)  # no gradient of the weights, as in PyTorch
+
     @staticmethod
     def definition(x: Any, t: Any, w: Any, ignored: int, mean: bool, will_be_asked: bool) -> Any:
         losses, some_are = class_losses(x, t, w, ignored, logits=True)
