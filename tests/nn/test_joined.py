@@ -236,6 +236,7 @@ def test_longer_chains_join_each_pair_and_share_modules(rng):
     assert made == ["Linear", "Relu", "LinearRelu", "LinearRelu"]
 
 
+@pytest.mark.host_only("every result is looked at, which a GPU would have to wait for")
 def test_detect_anomaly_names_the_one_of_the_two_that_failed(rng):
     model, x = drawn("LinearGelu", rng)
     with tm.no_grad():
