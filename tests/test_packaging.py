@@ -570,7 +570,8 @@ def test_with_nvcc_and_compiler_the_wheel_holds_both_and_a_launch_says_what_is_m
 ):
     site, environment = unpacked_wheel(small_checkout, tmp_path, MMB_BUILD="emulator")
     assert {"_cuda", "_emulator"} <= set(libraries(site))  # _cuda though nobody named it
-    assert states(site, environment) == dict.fromkeys(("cpu", "cuda", "emulator"), "active")
+    found = states(site, environment)
+    assert (found["cuda"], found["emulator"]) == ("active", "active")
     for code in (SOFTMAX, SGD, ARGUMENTS):
         call(sys.executable, "-c", code, cwd=site, env=environment)
     assert not (tmp_path / "kept").exists()  # nothing had to be compiled
