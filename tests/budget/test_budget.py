@@ -95,7 +95,7 @@ def test_a_kernel_beyond_its_budget_is_named():
 @pytest.mark.skipif(VERSION is None and not REQUIRED, reason="no nvcc here")
 @pytest.mark.parametrize(
     ("file", "kernels"),
-    [("batch_norm.cu", "planes_apply"), ("dropout.cu", ""),
+    [("batch_norm.cu", "planes_apply"), ("bias_activation.cu", ""), ("dropout.cu", ""),
      ("elementwise.cu", ""), ("log_softmax.cu", "softmax_rows"), ("softmax.cu", "softmax_rows")],
 )  # fmt: skip
 def test_what_is_read_and_written_in_packs_is_so_by_one_instruction(file, kernels):
