@@ -91,7 +91,9 @@ def test_a_thread_moves_16_bytes_at_a_time(dtype):
     found = profile(f"relu_gradients_{SUFFIX[dtype]}", through_activation, "relu", g, z, False)
     found = [a for a in found if a.space == "global"]
     assert sum(a.requests for a in found) == 3 * warps  # g and y in, dz out
-    assert all(a.ratio <= 33 / 32 for a in found)  # dz begins where NumPy put it, within a sector
+    # 512 bytes are 16 sectors; g and y begin with one, dz perhaps within one, and then lies in 17
+    sectors = sum(16 * a.requests * a.ratio for a in found)
+    assert sectors <= (16 + 16 + 17) * warps
 
 
 CALLS = [

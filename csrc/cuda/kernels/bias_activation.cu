@@ -42,14 +42,18 @@ __global__ void __launch_bounds__(LANES* TURNS)
     };
 
     S sum[N] = {};
-    for (int64_t row = row0 + turn; row < after; row += TURNS) {
-        const int64_t i = row * cols;
-        if (packs) {
-            const int64_t p = i + column(lane, 0);
-            if (column(lane, 0) < cols)
-                *reinterpret_cast<Pack<T, N>*>(dz + p) = of_packs(*reinterpret_cast<const Pack<T, N>*>(g + p),
-                                                                  *reinterpret_cast<const Pack<T, N>*>(saved + p), sum);
-        } else {
+    if (packs) {
+        if (const int64_t col = column(lane, 0); col < cols)
+#pragma unroll 1  // two rows at a time would take more registers than sm_75 has for 4 blocks
+            for (int64_t row = row0 + turn; row < after; row += TURNS) {
+                const int64_t p = row * cols + col;
+                store_whole(reinterpret_cast<Pack<T, N>*>(dz + p),
+                            of_packs(*reinterpret_cast<const Pack<T, N>*>(g + p),
+                                     *reinterpret_cast<const Pack<T, N>*>(saved + p), sum));
+            }
+    } else {
+        for (int64_t row = row0 + turn; row < after; row += TURNS) {
+            const int64_t i = row * cols;
 #pragma unroll
             for (int k = 0; k < N; ++k)
                 if (const int64_t c = column(lane, k); c < cols)
