@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tinygrad_mmb.cli.bench_peers import peers
+from tinygrad_mmb.cli.bench_results import OUT, Exports, exit_code, exports, new_folder, told
 from tinygrad_mmb.cli.problems import UserProblem
 
 
@@ -46,11 +47,7 @@ from tinygrad_mmb.cli.problems import UserProblem
     type=click.FloatRange(min=1),
     help="Budget of the run.  [default: 480; --quick 120]",
 )
-@click.option(
-    "--out",
-    metavar="DIR",
-    help="Folder for the results, new or empty.  [default: runs/bench-NUMBER]",
-)
+@OUT
 @click.option(
     "--add",
     multiple=True,
@@ -82,12 +79,7 @@ from tinygrad_mmb.cli.problems import UserProblem
     metavar="KERNEL[:VARIANT]",
     help="One launch with an NVTX range, for ncu or nsys, and stop.",
 )
-@click.option("--csv", metavar="FILE", help="Write the rows as CSV too.")
-@click.option("--markdown", metavar="FILE", help="Write a Markdown table too.")
-@click.option("--latex", metavar="FILE", help="Write a LaTeX tabular too.")
-@click.option(
-    "--figure", metavar="FILE", help="Draw the ratios with their intervals: .pdf, .svg or .png."
-)
+@exports
 @click.pass_context
 def bench(context: click.Context, /, **given: Any) -> int | None:
     """Check every kernel against a float64 reference, then time it beside its peers, in turn.
@@ -139,10 +131,7 @@ def act(given: dict[str, Any]) -> int:
     from tinygrad_mmb.bench.run import listed, machine_for, run
 
     options = options_of(given)
-    formats = {n: Path(given[n]) for n in ("csv", "markdown", "latex") if given[n]}
-    figure = Path(given["figure"]) if given["figure"] else None
-    if figure is not None:
-        report.check_ending(figure)  # before minutes are spent
+    files = Exports(given)
     old = results.read(Path(given["compared"])) if given["compared"] else None
     if given["listing"]:
         click.echo(listed(options))
@@ -164,15 +153,8 @@ def act(given: dict[str, Any]) -> int:
         )
     folder = new_folder(given["out"])
     done = run(options, folder, lambda line: click.echo(line, err=True))
-    content = report.content_of(done)
-    report.write(content, folder, click.echo)
-    report.export(content, formats, figure)
-    click.echo(report.screen(content))
-    click.echo(f"\nresults: {folder / 'results.json'}, summary: {folder / 'summary.md'}")
-    failed = any(not r.ok and not r.peer_library for r in done.rows)
-    if old is not None:
-        failed |= tell_changes(old, done, bool(given["reproduce"]))
-    return 1 if failed else 0
+    told(report, done, folder, files)
+    return exit_code(old, done, bool(given["reproduce"]))
 
 
 def options_of(given: dict[str, Any]) -> Any:
@@ -203,43 +185,3 @@ def as_before(options: Any, old: dict[str, Any]) -> Any:
     return replace(
         options, seed=old["seed"], threads=old["options"]["threads"], quick=False, shapes=wanted
     )
-
-
-def new_folder(out: str | None) -> Path:
-    """A new folder at `out`, or runs/bench-001, -002, ... Raises: BenchError."""
-    from tinygrad_mmb.bench.options import BenchError
-
-    if out is not None:
-        folder = Path(out)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise BenchError(f"--out {folder}: there is something already. Take another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    number = 1
-    while True:  # mkdir decides, so two runs started together get two folders
-        folder = Path("runs") / f"bench-{number:03d}"
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
-
-
-def tell_changes(old: dict[str, Any], done: Any, reproduced: bool) -> bool:
-    """Print what became of the old rows; whether that is a failure."""
-    from tinygrad_mmb.bench import compare, tables
-
-    found = (compare.reproductions if reproduced else compare.changes)(old["rows"], done.rows)
-    title = "Reproduced" if reproduced else "Compared"
-    if not found:
-        click.echo(f"{title}: the two runs have no row in common")
-        return True
-    headings = ("row", "ratio then", "ratio now", "verdict")
-    click.echo(f"\n{title} with {old['started']}:")
-    click.echo(tables.plain(headings, [(c.name, c.before, c.now, c.verdict) for c in found]))
-    bad = sum(c.failed for c in found)
-    click.echo(
-        f"{len(found) - bad} of {len(found)} rows {'inside' if reproduced else 'kept'}, {bad} not"
-    )
-    return bad > 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tinygrad_mmb.cli.bench_results import OUT, Exports, exit_code, exports, new_folder, told
 from tinygrad_mmb.cli.problems import UserProblem
 
 
@@ -61,20 +62,13 @@ from tinygrad_mmb.cli.problems import UserProblem
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all numbers.")
 @click.option("--list", "listing", is_flag=True, help="Name workloads and engines, and stop.")
-@click.option(
-    "--out",
-    metavar="DIR",
-    help="Folder for the results, new or empty.  [default: runs/bench-NUMBER]",
-)
+@OUT
 @click.option(
     "--reproduce",
     metavar="FILE",
     help="Measure the workloads of this results.json again; exit 1 if some fall outside.",
 )
-@click.option("--csv", metavar="FILE", help="Write the rows as CSV too.")
-@click.option("--markdown", metavar="FILE", help="Write a Markdown table too.")
-@click.option("--latex", metavar="FILE", help="Write a LaTeX tabular too.")
-@click.option("--figure", metavar="FILE", help="Draw the picture of all peers: .pdf, .svg or .png.")
+@exports
 def peers(**given: Any) -> int:
     """Time whole training steps beside PyTorch, torch.compile, JAX, MLX, tinygrad and others.
 
@@ -98,18 +92,13 @@ def peers(**given: Any) -> int:
 
 def act(given: dict[str, Any]) -> int:
     """What the options ask for; the exit code. Raises: BenchError or InvalidResults."""
-    from tinygrad_mmb.bench import report as kernels_report
     from tinygrad_mmb.bench import results
     from tinygrad_mmb.bench.compare import same_device
     from tinygrad_mmb.bench.engines import report, run
     from tinygrad_mmb.bench.machine import Cpu
-    from tinygrad_mmb.cli.bench import new_folder, tell_changes
 
     options = options_of(given)
-    formats = {n: Path(given[n]) for n in ("csv", "markdown", "latex") if given[n]}
-    figure = Path(given["figure"]) if given["figure"] else None
-    if figure is not None:
-        kernels_report.check_ending(figure)  # before minutes are spent
+    files = Exports(given)
     if given["listing"]:
         click.echo(listed())
         return 0
@@ -121,15 +110,8 @@ def act(given: dict[str, Any]) -> int:
         options = as_before(options, old)
     folder = new_folder(given["out"])
     done = run.run(options, folder, lambda line: click.echo(line, err=True))
-    content = kernels_report.content_of(done)
-    report.write(content, folder, click.echo)
-    report.export(content, formats, figure)
-    click.echo(report.screen(content))
-    click.echo(f"\nresults: {folder / 'results.json'}, summary: {folder / 'summary.md'}")
-    failed = any(not r.ok and not r.peer_library for r in done.rows)
-    if old is not None:
-        failed |= tell_changes(old, done, True)
-    return 1 if failed else 0
+    told(report, done, folder, files)
+    return exit_code(old, done, True)
 
 
 def options_of(given: dict[str, Any]) -> Any:
