@@ -8,14 +8,14 @@ from typing import Any
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
 from tinygrad_mmb.kernels.cpu.updates import are_alike
+from tinygrad_mmb.kernels.terms import decay, has_moments
 
 
 def takes(
     thetas: Sequence[Array], gs: Sequence[Array], states: Sequence[Any], ts: Any, **options: Any
 ) -> bool:
     """Whether all parameters have what this amsgrad asks for, as floats that lie in rows."""
-    names = {"exp_avg", "exp_avg_sq"} | ({"max_exp_avg_sq"} if options["amsgrad"] else set())
-    return all(names <= state.keys() for state in states) and are_alike(thetas, gs, states)
+    return has_moments(states, options["amsgrad"]) and are_alike(thetas, gs, states)
 
 
 @cpu_kernel("Adam.update", accepts=takes)
@@ -35,7 +35,7 @@ def adam(
     eps_mode: str = "outside",
 ) -> None:
     beta1, beta2 = betas
-    pull, shrink = (0.0, 1 - lr * weight_decay) if decoupled_weight_decay else (weight_decay, 1.0)
+    pull, shrink = decay(lr, weight_decay, decoupled_weight_decay)
     native.adam(
         thetas,
         gs,

@@ -8,14 +8,14 @@ from typing import Any
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.launch import contiguous, cuda_kernel
 from tinygrad_mmb.kernels.launch.table import is_updatable, update_all
+from tinygrad_mmb.kernels.terms import decay, has_moments
 
 
 def takes(
     thetas: Sequence[Array], gs: Sequence[Array], states: Sequence[Any], ts: Any, **options: Any
 ) -> bool:
     """Whether all parameters have what this amsgrad asks for, as floats that lie in rows."""
-    names = {"exp_avg", "exp_avg_sq"} | ({"max_exp_avg_sq"} if options["amsgrad"] else set())
-    return all(names <= state.keys() for state in states) and is_updatable(thetas, gs, states)
+    return has_moments(states, options["amsgrad"]) and is_updatable(thetas, gs, states)
 
 
 @cuda_kernel("Adam.update", accepts=takes)
@@ -43,7 +43,7 @@ def adam(
         )
         for theta, g, state, t in zip(thetas, gs, states, ts, strict=True)
     ]
-    pull, shrink = (0.0, 1 - lr * weight_decay) if decoupled_weight_decay else (weight_decay, 1.0)
+    pull, shrink = decay(lr, weight_decay, decoupled_weight_decay)
     options = (
         *(float(beta1), float(1 - beta1), float(beta2), float(1 - beta2), float(eps)),
         *(-1.0 if maximize else 1.0, float(pull), float(shrink), int(eps_mode == "inside")),

@@ -8,6 +8,7 @@ from typing import Any
 from tinygrad_mmb.backend import Array, namespace
 from tinygrad_mmb.kernels.launch import contiguous, cuda_kernel
 from tinygrad_mmb.kernels.launch.table import Row, is_updatable, update_all
+from tinygrad_mmb.kernels.terms import momentum_terms
 
 
 def takes(
@@ -38,11 +39,7 @@ def sgd(
         plain: list[Row] = [(pair, (0.0, 0.0)) for pair in zip(thetas, gs, strict=True)]
         update_all("sgd.cu", "sgd_update", plain, (sign, decay, float(lr)))
         return
-    take, step = {
-        "pytorch": (1 - dampening, lr),
-        "polyak": (lr, 1.0),
-        "ema": (1 - momentum, lr),
-    }.get(momentum_form, ((1 - momentum) * lr, 1.0))
+    take, step = momentum_terms(momentum_form, lr, momentum, dampening)
     rows: list[Row] = []
     for theta, g, state in zip(thetas, gs, states, strict=True):
         first = "momentum_buffer" not in state

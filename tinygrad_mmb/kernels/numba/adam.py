@@ -17,6 +17,7 @@ from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.launch.arguments import contiguous
 from tinygrad_mmb.kernels.launch.table import is_updatable
 from tinygrad_mmb.kernels.numba.compile import jit, numba_kernel
+from tinygrad_mmb.kernels.terms import decay, has_moments
 
 
 @jit
@@ -57,8 +58,7 @@ def takes(
     thetas: Sequence[Array], gs: Sequence[Array], states: Sequence[Any], ts: Any, **options: Any
 ) -> bool:
     """Whether all parameters have what this amsgrad asks for, as floats that lie in rows."""
-    names = {"exp_avg", "exp_avg_sq"} | ({"max_exp_avg_sq"} if options["amsgrad"] else set())
-    return all(names <= state.keys() for state in states) and is_updatable(thetas, gs, states)
+    return has_moments(states, options["amsgrad"]) and is_updatable(thetas, gs, states)
 
 
 @numba_kernel("Adam.update", accepts=takes)
@@ -78,7 +78,7 @@ def adam(
     eps_mode: str = "outside",
 ) -> None:
     beta1, beta2 = betas
-    pull, shrink = (0.0, 1 - lr * weight_decay) if decoupled_weight_decay else (weight_decay, 1.0)
+    pull, shrink = decay(lr, weight_decay, decoupled_weight_decay)
     for theta, g, state, t in zip(thetas, gs, states, ts, strict=True):
         number = theta.dtype.type  # a Python float would make the loop compute in float64
         moments = (

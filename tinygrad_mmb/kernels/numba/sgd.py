@@ -15,6 +15,7 @@ from tinygrad_mmb.backend import Array, namespace
 from tinygrad_mmb.kernels.launch.arguments import contiguous
 from tinygrad_mmb.kernels.launch.table import is_updatable
 from tinygrad_mmb.kernels.numba.compile import jit, numba_kernel
+from tinygrad_mmb.kernels.terms import momentum_terms
 
 
 @jit
@@ -66,12 +67,7 @@ def sgd(
     maximize: bool,
     momentum_form: str = "pytorch",
 ) -> None:
-    take, step = {
-        "pytorch": (1 - dampening, lr),
-        "polyak": (lr, 1.0),
-        "ema": (1 - momentum, lr),
-        "velocity_ema": ((1 - momentum) * lr, 1.0),
-    }[momentum_form]
+    take, step = momentum_terms(momentum_form, lr, momentum, dampening)
     for theta, g, state in zip(thetas, gs, states, strict=True):
         number = theta.dtype.type  # a Python float would make the loop compute in float64
         direction = [number(-1 if maximize else 1), number(weight_decay)]
