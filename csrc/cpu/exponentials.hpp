@@ -33,4 +33,14 @@ inline void each_columns(Index outer, Index n, Index inner, const F& f) {
     });
 }
 
+// Along any dimension: row(i) where the n numbers lie side by side from the i-th on, else
+// columns(i, k) as above.
+template <class T, class Row, class Columns>
+inline void along(Index outer, Index n, Index inner, const Row& row, const Columns& columns) {
+    if (inner != 1) return each_columns<T>(outer, n, inner, columns);
+    each_row(outer, n, [&](Index first, Index last) {
+        for (Index r = first; r < last; ++r) row(r * n);
+    });
+}
+
 }  // namespace mmb

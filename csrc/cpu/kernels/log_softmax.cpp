@@ -44,26 +44,18 @@ void columns_backward(T* dx, const T* g, const T* y, Index n, Index inner, Index
 template <class T>
 void log_softmax(const Span<T>& y, const Span<const T>& x, Index outer, Index n, Index inner) {
     expect(x.size == outer * n * inner && y.size == x.size, "(outer, n, inner) numbers");
-    if (inner == 1)
-        each_row(outer, n, [&](Index first, Index last) {
-            for (Index r = first; r < last; ++r) row_forward(y.data + r * n, x.data + r * n, n);
-        });
-    else
-        each_columns<T>(outer, n, inner, [&](Index i, Index k) { columns_forward(y.data + i, x.data + i, n, inner, k); });
+    along<T>(
+        outer, n, inner, [&](Index i) { row_forward(y.data + i, x.data + i, n); },
+        [&](Index i, Index k) { columns_forward(y.data + i, x.data + i, n, inner, k); });
 }
 
 template <class T>
 void log_softmax_backward(const Span<T>& dx, const Span<const T>& g, const Span<const T>& y, Index outer, Index n,
                           Index inner) {
     expect(y.size == outer * n * inner && g.size == y.size && dx.size == y.size, "(outer, n, inner) numbers");
-    if (inner == 1)
-        each_row(outer, n, [&](Index first, Index last) {
-            for (Index r = first; r < last; ++r) row_backward(dx.data + r * n, g.data + r * n, y.data + r * n, n);
-        });
-    else
-        each_columns<T>(outer, n, inner, [&](Index i, Index k) {
-            columns_backward(dx.data + i, g.data + i, y.data + i, n, inner, k);
-        });
+    along<T>(
+        outer, n, inner, [&](Index i) { row_backward(dx.data + i, g.data + i, y.data + i, n); },
+        [&](Index i, Index k) { columns_backward(dx.data + i, g.data + i, y.data + i, n, inner, k); });
 }
 
 }  // namespace

@@ -30,12 +30,9 @@ Vec<T> of_columns(const T* x, Index n, Index inner, Index k) {
 template <class T>
 void logsumexp(const Span<T>& y, const Span<const T>& x, Index outer, Index n, Index inner) {
     expect(x.size == outer * n * inner && y.size == outer * inner && n > 0, "(outer, n, inner) numbers");
-    if (inner == 1)
-        each_row(outer, n, [&](Index first, Index last) {
-            for (Index r = first; r < last; ++r) y[r] = of_row(x.data + r * n, n);
-        });
-    else
-        each_columns<T>(outer, n, inner, [&](Index i, Index k) {
+    along<T>(
+        outer, n, inner, [&](Index i) { y[i / n] = of_row(x.data + i, n); },
+        [&](Index i, Index k) {
             store(y.data + i / (n * inner) * inner + i % inner, of_columns(x.data + i, n, inner, k), k);
         });
 }
