@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tinygrad_mmb.cli.bench_peers import peers
-from tinygrad_mmb.cli.bench_results import OUT, Exports, exit_code, exports, new_folder, told
+from tinygrad_mmb.cli.bench_results import OUT, Exports, exit_code, exports, folder_at, told
 from tinygrad_mmb.cli.problems import UserProblem
 
 
@@ -151,7 +151,7 @@ def act(given: dict[str, Any]) -> int:
             {"device": machine.stamp, "machine": machine.describe()},
             "--reproduce" if given["reproduce"] else "--compare",
         )
-    folder = new_folder(given["out"])
+    folder = folder_at(given["out"])
     done = run(options, folder, lambda line: click.echo(line, err=True))
     told(report, done, folder, files)
     return exit_code(old, done, bool(given["reproduce"]))

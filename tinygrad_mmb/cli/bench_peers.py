@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tinygrad_mmb.cli.bench_results import OUT, Exports, exit_code, exports, new_folder, told
+from tinygrad_mmb.cli.bench_results import OUT, Exports, exit_code, exports, folder_at, told
 from tinygrad_mmb.cli.problems import UserProblem
 
 
@@ -108,7 +108,7 @@ def act(given: dict[str, Any]) -> int:
             old, {"device": run.STAMP, "machine": Cpu(options.threads).describe()}, "--reproduce"
         )
         options = as_before(options, old)
-    folder = new_folder(given["out"])
+    folder = folder_at(given["out"])
     done = run.run(options, folder, lambda line: click.echo(line, err=True))
     told(report, done, folder, files)
     return exit_code(old, done, True)

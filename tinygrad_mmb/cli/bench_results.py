@@ -61,25 +61,17 @@ def exit_code(old: dict[str, Any] | None, done: Any, reproduced: bool) -> int:
     return 1 if failed else 0
 
 
-def new_folder(out: str | None) -> Path:
+def folder_at(out: str | None) -> Path:
     """A new folder at `out`, or runs/bench-001, -002, ... Raises: BenchError."""
     from tinygrad_mmb.bench.options import BenchError
+    from tinygrad_mmb.training.run_folder import new_folder
 
-    if out is not None:
-        folder = Path(out)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise BenchError(f"--out {folder}: there is something already. Take another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    number = 1
-    while True:  # mkdir decides, so two runs started together get two folders
-        folder = Path("runs") / f"bench-{number:03d}"
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
+    try:
+        return new_folder(out, "bench")
+    except FileExistsError:
+        raise BenchError(f"--out {out}: there is something already. Take another folder") from None
+    except OSError as error:
+        raise BenchError(f"{error.filename}: cannot make this folder ({error.strerror})") from None
 
 
 def tell_changes(old: dict[str, Any], done: Any, reproduced: bool) -> bool:

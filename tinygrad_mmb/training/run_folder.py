@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -43,29 +44,15 @@ class RunFolder:
         Raises: ConfigError if there is something at `path` already, or no folder can be made there.
         """
         try:
-            if path is not None:
-                folder = Path(path)
-                if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-                    raise ConfigError(
-                        f"{folder}: there is something already. Take another folder, or go on "
-                        f'with that run: mmb train --resume "{folder}"'
-                    )
-                folder.mkdir(parents=True, exist_ok=True)
-                return cls(folder)
-            number = 1
-            while True:  # mkdir decides, so two runs started together get two folders
-                folder = Path("runs") / f"{config.data}-{config.model}-{number:03d}"
-                try:
-                    folder.mkdir(parents=True)
-                except FileExistsError:
-                    if not Path("runs").is_dir():
-                        raise
-                    number += 1
-                else:
-                    return cls(folder)
+            return cls(new_folder(path, f"{config.data}-{config.model}"))
+        except FileExistsError:
+            raise ConfigError(
+                f"{path}: there is something already. Take another folder, or go on "
+                f'with that run: mmb train --resume "{path}"'
+            ) from None
         except OSError as error:
             raise ConfigError(
-                f"{folder}: cannot make this folder ({error.strerror or error})"
+                f"{error.filename}: cannot make this folder ({error.strerror or error})"
             ) from error
 
     @classmethod
@@ -102,3 +89,28 @@ class RunFolder:
 
     def finish(self, results: dict[str, Any]) -> None:
         atomic.write_json(self.results, results)
+
+
+def new_folder(path: str | Path | None, name: str) -> Path:
+    """A new folder at `path`, or runs/<name>-001, -002, ... below the current folder.
+
+    Raises: FileExistsError if there is something at `path` already, OSError if no folder can be
+    made.
+    """
+    if path is not None:
+        folder = Path(path)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise FileExistsError(errno.EEXIST, "there is something already", str(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    number = 1
+    while True:  # mkdir decides, so two runs started together get two folders
+        folder = Path("runs") / f"{name}-{number:03d}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not Path("runs").is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "runs is no folder", str(folder)) from None
+            number += 1
+        else:
+            return folder
