@@ -15,7 +15,7 @@ def test_runs_are_numbered(tmp_path, monkeypatch):
 
 def test_a_folder_that_is_not_empty_is_refused(tmp_path):
     (tmp_path / "kept.txt").write_text("", encoding="utf-8")
-    with pytest.raises(BenchError, match="there is something already. Take another folder"):
+    with pytest.raises(BenchError, match="there is something already"):
         folder_at(str(tmp_path))
 
 
