@@ -48,6 +48,11 @@ def pytest_configure(config: pytest.Config) -> None:
         session.begin(config.getoption("--device"))
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("torch"):
+        pytest.importorskip("torch")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     where = config.getoption("--device")
     for item in items:

@@ -41,6 +41,7 @@ from tinygrad_mmb.bench.measure import Candidate, checked
 from tinygrad_mmb.bench.options import BenchError, Options, chosen
 from tinygrad_mmb.bench.work import BACKWARD, FORWARD, UPDATE
 from tinygrad_mmb.cli import main
+from tinygrad_mmb.kernels import registry
 from tinygrad_mmb.kernels.launch import compile
 
 
@@ -54,7 +55,7 @@ def empty_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Small sizes, no peers, no compilers: a run takes a second."""
+    """Small sizes, no peers, no compilers, so no twins in C++: a run takes a second."""
 
     def no_compiler():
         raise RuntimeError("there is no C++ compiler here")
@@ -62,6 +63,9 @@ def small(monkeypatch):
     on_cpu = ((16, 16), (8, 40))
     row = sizes.Workload(draws.array_and(1), ((16, 16),), on_cpu, ((3, 7),), ((4, 32),))
     monkeypatch.setitem(sizes.WORKLOADS, "Softmax", (row,))
+    for key in registry.keys():  # noqa: SIM118 - a function, no dictionary
+        others = [twin for twin in registry.twins(key) if twin.backend != "cpu"]
+        monkeypatch.setitem(registry._table, key, others)
     monkeypatch.setattr(peers, "peers", lambda kind, compiled: ([], {"torch": "left out here"}))
     monkeypatch.setattr(registers, "nvcc", lambda: None)
     monkeypatch.setattr(compile, "compiler", no_compiler)
