@@ -65,8 +65,9 @@ ADVICE = {
     ),
     "livelock": Advice(
         "Threads wait for one another without end",
-        "A loop waits for something that another thread or block would have to do. Blocks run one "
-        "after the other here, and a GPU promises no more.",
+        "A loop waits for something that nobody does: the others have ended, or wait too, or the "
+        "compiler reads once what the loop would have to read again. Another block may run only "
+        "after this one: a GPU promises no more.",
         "Let no block wait for another: end the kernel and launch a second one. Within a block, "
         "wait by __syncthreads(), or read the flag as volatile.",
     ),

@@ -116,7 +116,8 @@ def add(finding: Finding, place: Place) -> None:
 def who(spot: dict[str, Any], first: dict[str, Any] | None) -> str:
     """"thread (1,0,0) of block (0,0,0) writes here"."""  # fmt: skip
     verb = {"read": "reads", "write": "writes", "atomic": "changes it atomically",
-            "barrier": "waits"}.get(spot.get("access", ""), "is")  # fmt: skip
+            "volatile read": "reads", "volatile write": "writes", "barrier": "waits",
+            "wait": "waits", "loop": "goes round"}.get(spot.get("access", ""), "is")  # fmt: skip
     thread, block = tuple(spot.get("thread", ())), tuple(spot.get("block", ()))
     if not thread:
         return ""

@@ -25,7 +25,7 @@ Thread* current = nullptr;
 void (*body)(const void*);
 const void* argument;
 bool is_failed = false, is_derailed = false;  // derailed: a thread was stopped by a finding
-uint64_t number = 0;
+uint64_t number = 0, move_count = 0;
 long rounds_of_waiting = 0;  // in which all that ran was loops of atomics
 std::mt19937 shuffler;
 
@@ -43,7 +43,7 @@ struct AllBlockEvents {
     }
     static bool stalled() {
         for (BlockEvents* e = first(); e; e = e->next_)
-            if (e->stalled()) return true;
+            if (e->stalled()) return ++move_count, true;
         return false;
     }
     static void join(BlockEvents* e) {
@@ -62,6 +62,7 @@ Thread* running() { return current; }
 Thread& self() { return *current; }
 Thread& thread(int index) { return threads[index]; }
 int block_size() { return count; }
+uint64_t moves() { return move_count; }
 uint64_t block_number() { return number; }
 
 namespace {
@@ -70,6 +71,7 @@ void run_thread() {
     Fiber::entered();
     body(argument);
     current->state = State::gone;
+    current->spin = {};
     rounds_of_waiting = 0;
     current->fiber.leave(true);
 }
@@ -79,6 +81,7 @@ void run(Thread& t) {
     mmb_thread = t.context;
     t.fiber.enter();
     current = nullptr;
+    move_count += !t.spin.is_spinning;
 }
 
 void stop(Finding finding) {
@@ -123,7 +126,10 @@ bool wake() {
     bool any = false;
     for (int i = 0; i < count; ++i) {
         Thread& t = threads[i];
-        if (t.state != State::waiting || !t.may_go_on(t.condition)) continue;
+        const bool may_go_on = t.state == State::waiting    ? t.may_go_on(t.condition)
+                               : t.state == State::spinning ? t.spin.moves != move_count
+                                                            : false;
+        if (!may_go_on) continue;
         t.state = State::ready;
         any = true;
     }
@@ -136,6 +142,7 @@ void prepare(dim3 grid, dim3 block, uint64_t which) {
         t.index = i;
         t.state = State::ready;
         t.is_stopped = false;
+        t.spin = {};
         t.atomics = 0;
         t.context.block_size = block;
         t.context.grid_size = grid;
@@ -170,7 +177,7 @@ void run_to_end(std::vector<int>& order) {
             pass_barrier(at_barrier);
         else if (!wake() && !ran && !gather_active_lanes() && !AllBlockEvents::stalled()) {
             if (is_derailed) break;  // they wait for the thread that was stopped
-            stop(deadlocked());
+            stop(any_spins() ? spun_for_ever() : deadlocked());
         }
     }
 }
@@ -215,12 +222,17 @@ void fail(Finding finding) {
 void stop_thread() {
     is_derailed = true;
     current->is_stopped = true;
+    current->spin = {};
     current->state = State::gone;
     current->fiber.leave(true);
     __builtin_unreachable();
 }
 
 void pause(State state, Place at) {
+    if (state == State::ready || state == State::spinning)
+        ++spinning::steps;
+    else
+        spinning::forget();  // it meets others
     current->at = at;
     current->state = state;
     current->fiber.leave(false);
@@ -255,6 +267,7 @@ void atomic_turn(Place at) {
 }
 
 uint64_t clock() {
+    spinning::forget();
     return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
 

@@ -17,6 +17,8 @@
 #include "profile.h"
 #include "regions.h"
 #include "scheduler.h"
+#include "spinning.h"
+#include "stuck.h"
 #include "symbols.h"
 
 #if defined(EMULATOR_CHECK)
@@ -116,11 +118,22 @@ Spot spot_of(const Past& past, const Event& e) {
 
 // ---- races
 
+bool is_awaited(const Past& past, const Event& e) {  // the write, in a loop that reads
+    if (past.kind != Access::read || past.block != clocks::block() || e.kind == Access::read) return false;
+    const Spin& spin = thread(past.who & ~TWIN).spin;
+    const auto is_there = [&](const Spin::Read& read) { return read.site == past.site; };
+    return spin.is_spinning && (spin.site == past.site || std::any_of(spin.reads.begin(), spin.reads.end(), is_there));
+}
+
 const char* how_to_mend(const Past& past, const Event& e, bool is_shared) {
     const int who = past.who & ~TWIN;
     if ((past.who & TWIN) || e.is_twin)
         return "An asynchronous operation has not been waited for: wait for it (cp.async: wait_group; TMA: the mbarrier; wgmma: "
                "wait_group), then __syncthreads() if other threads are to see it";
+    if (is_awaited(past, e))
+        return "A loop waits for this write. Of an ordinary variable the compiler may read once what the loop reads, and then it waits "
+               "for ever: put __syncthreads() in place of the loop; or make the variable volatile, or use atomics on both sides, with "
+               "__threadfence_block() before the write and after the loop";
     if (past.block != clocks::block())
         return "Blocks run in any order and at the same time: let each write its own elements, or use atomics; what one block reads "
                "after an atomic of another needs __threadfence() before that atomic";
@@ -382,7 +395,12 @@ void tell_unwritten() {
 
 }  // namespace
 
-uint64_t accesses = 0;
+[[noreturn]] static void end_reader(Site site) {
+    spinning::is_to_end = false;
+    fail(endless_loop(site, "only reads again what it has read before",
+                      "If it waits for another thread, put __syncthreads() in place of the loop; or let that thread change the place by "
+                      "an atomic, and read it by one, or as volatile. If it is to end, make the problem smaller for the checker"));
+}
 
 void instrumented(const void* p, std::size_t bytes, Access kind, const void* code, bool is_volatile, bool is_copy) {
     Thread* t = running();
@@ -395,14 +413,23 @@ void instrumented(const void* p, std::size_t bytes, Access kind, const void* cod
         const Source& source = source_of(site_of(code));
         atomic_turn({source.file.c_str(), source.line});
     }
-    ++accesses;
-    check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(code), is_volatile, t->index, false, is_copy});
+    const Site site = site_of(code);
+    settle_last_write();
+    if (kind == Access::read) {
+        spinning::reads(p, site, !is_volatile);
+        if (spinning::is_to_end) end_reader(site);
+    }
+    check({reinterpret_cast<uintptr_t>(p), bytes, kind, site, is_volatile, t->index, false, is_copy});
+    if (kind == Access::write) spinning::writes(p, bytes);
 }
 
 void access(const void* p, std::size_t bytes, Access kind, Place at) {
     Thread* t = running();
     if (!t || !bytes || t->fiber.holds(p) || is_ours(p)) return;
-    check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(at), false, t->index, false});
+    const Site site = site_of(at);
+    if (kind == Access::atomic) settle_last_write(), spinning::reads(p, site, false);
+    check({reinterpret_cast<uintptr_t>(p), bytes, kind, site, false, t->index, false});
+    if (kind == Access::atomic) spinning::writes(p, bytes);
 }
 
 void fence() {
@@ -426,7 +453,14 @@ void (*race_of_streams)(const std::string&, Site, bool, Site, bool, uint32_t) = 
 
 void access(int owner, const void* p, std::size_t bytes, Access kind, Place at) {
     if (!bytes) return;
+    spinning::forget();
     check({reinterpret_cast<uintptr_t>(p), bytes, kind, site_of(at), false, owner, true});
+}
+
+std::string place_of(const void* p) {
+    const auto address = reinterpret_cast<uintptr_t>(p);
+    const Region* region = regions::holding(address);
+    return region ? element(*region, address) : "";
 }
 
 void launch_begins(const void* values, std::size_t bytes) {

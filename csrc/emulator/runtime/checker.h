@@ -29,6 +29,7 @@ extern void (*race_of_streams)(const std::string& element, Site now, bool now_wr
 void launch_ends();
 void block_begins();
 void block_ends();
+std::string place_of(const void* p);         // "array 'x', byte 0 of 4", or "" where no array is
 void barrier_passed();                       // by all threads of the block
 void met(const int* threads, int count);     // they know of one another's past
 
@@ -57,6 +58,7 @@ inline void launch_begins(const void*, std::size_t) {}
 inline void launch_ends() {}
 inline void block_begins() {}
 inline void block_ends() {}
+inline std::string place_of(const void*) { return ""; }
 inline void barrier_passed() {}
 inline void met(const int*, int) {}
 inline Time issued() { return 0; }

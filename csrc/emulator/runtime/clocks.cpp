@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "scheduler.h"
+#include "spinning.h"
 
 #if defined(EMULATOR_CHECK)
 namespace emulator {
@@ -162,6 +163,7 @@ void barrier_passed() {
 namespace checker {
 
 void met(const int* threads, int count) {
+    if (count > 1) spinning::forget();  // who came last has not paused
     const bool is_one_warp = threads[0] / 32 == threads[count - 1] / 32;
     bool is_wide = !is_one_warp;
     for (int i = 0; i < count; ++i) is_wide |= !minds[threads[i]].others.empty();

@@ -74,6 +74,7 @@ void Fiber::prepare(void (*run)(), std::size_t offset) {
 #if defined(__SANITIZE_ADDRESS__)
     __asan_unpoison_memory_region(stack_, STACK);  // an abandoned fiber has left its red zones
 #endif
+    top_ = stack_ + STACK - offset;
     start(registers_, stack_, STACK - offset, run);
 }
 

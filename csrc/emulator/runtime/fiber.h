@@ -33,9 +33,12 @@ class Fiber {
         return byte >= stack_ && byte < stack_ + STACK;
     }
 
+    std::size_t bytes_above(const void* p) const { return static_cast<std::size_t>(top_ - static_cast<const char*>(p)); }
+
    private:
     Registers registers_;
     char* stack_ = nullptr;  // never given back: the next launch uses it again
+    char* top_ = nullptr;    // of the part in use
 };
 
 }  // namespace emulator

@@ -10,7 +10,6 @@ namespace emulator {
 
 // `code`: where the instruction stands, as __builtin_return_address gives it.
 // A copy is made byte by byte: it may begin anywhere.
-extern uint64_t accesses;  // so many so far
 void instrumented(const void* p, std::size_t bytes, Access kind, const void* code, bool is_volatile, bool is_copy = false);
 [[noreturn]] void index_out_of_bounds(const char* file, int line, const std::string& index, const std::string& type);
 

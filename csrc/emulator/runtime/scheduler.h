@@ -8,10 +8,11 @@
 
 #include "emulator/runtime.h"
 #include "fiber.h"
+#include "spinning.h"
 
 namespace emulator {
 
-enum class State : uint8_t { ready, at_barrier, at_collective, gathering, waiting, gone };
+enum class State : uint8_t { ready, at_barrier, at_collective, gathering, waiting, spinning, gone };
 
 struct Thread {
     Fiber fiber;
@@ -31,6 +32,7 @@ struct Thread {
     void* condition = nullptr;
     const char* waits_for = nullptr;
 
+    Spin spin;
     unsigned atomics = 0;      // it has executed
     bool is_stopped = false;   // by a finding, so that others must not wait for it
 
@@ -42,6 +44,7 @@ Thread* running();          // nullptr outside of a kernel
 Thread& self();             // the running thread
 Thread& thread(int index);  // of the running block
 int block_size();           // threads in it
+uint64_t moves();           // how often a thread ran that does not only wait for memory to change
 uint64_t block_number();    // in this launch, from 1 on, in the order in which blocks run
 
 // Let the others run until `met()` is true; it is asked by the scheduler, in no thread's name.

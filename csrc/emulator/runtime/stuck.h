@@ -8,5 +8,8 @@ namespace emulator {
 Finding diverged(const Thread& one, const Thread& other);  // at two barriers
 Finding exited(const Thread& one, int waiting);            // some at a barrier, the others gone
 Finding deadlocked();                                      // nobody can run
+bool any_spins();                                          // nobody can run, and some wait for memory to change
+Finding spun_for_ever();                                   // then
+Finding endless_loop(Site at, const char* what_it_does, const char* mend);  // the running thread is in one
 
 }  // namespace emulator
