@@ -75,3 +75,61 @@ def test_what_events_waits_and_the_default_stream_order_is_no_race(tmp_path):
     path.write_text(RIGHT.replace("    cudaStreamWaitEvent(b, done);", "    "))
     (finding,) = check(build(path, Options("check")), (), seeds=1, timeout=120).mistakes
     assert finding.kind == "stream-race"
+
+
+VARIABLES = """\
+#include <cuda_runtime.h>
+__device__ float scale;
+__device__ int calls;
+__constant__ float table[4];
+__managed__ float total;
+__global__ void set(float to) { scale = to; atomicAdd(&calls, 1); }
+__global__ void apply(float* x) {
+    x[threadIdx.x] = scale * table[threadIdx.x % 4];
+    if (threadIdx.x == 0) atomicAdd(&calls, 1), total = x[0];
+}
+int main() {
+    float *x, host[4] = {1, 2, 3, 4}, result;
+    cudaStream_t a, b;
+    cudaEvent_t done;
+    cudaMalloc(&x, 128);
+    cudaStreamCreate(&a); cudaStreamCreate(&b);
+    cudaEventCreate(&done);
+    cudaMemcpyToSymbolAsync(table, host, sizeof host, 0, cudaMemcpyHostToDevice, a);
+    set<<<1, 1, 0, a>>>(2);
+    cudaEventRecord(done, a);
+    cudaStreamWaitEvent(b, done);
+    apply<<<1, 32, 0, b>>>(x);
+    cudaMemcpyFromSymbolAsync(&result, total, sizeof result, 0, cudaMemcpyDeviceToHost, b);
+    cudaStreamSynchronize(b);
+    cudaMemcpyToSymbol(table, host, sizeof host);
+    set<<<1, 1, 0, a>>>(result);
+    cudaDeviceSynchronize();
+    cudaStreamDestroy(a); cudaStreamDestroy(b); cudaEventDestroy(done);
+    cudaFree(x);
+    return result != 2;
+}
+"""
+
+
+def stream_races(path, text: str) -> list[str]:
+    path.write_text(text)
+    found = check(build(path, Options("check")), (), seeds=2, timeout=120).mistakes
+    assert {f.kind for f in found} <= {"stream-race"}, [f.message for f in found]
+    return [f.message for f in found]
+
+
+def test_variables_of_the_device_are_watched_between_streams_too(tmp_path):
+    path = tmp_path / "variables.cu"
+    assert stream_races(path, VARIABLES) == []
+    # without the event the kernel races with the copy to `table` and with the kernel before it
+    text = VARIABLES.replace("    cudaStreamWaitEvent(b, done);", "")
+    assert sorted(stream_races(path, text)) == [
+        "apply reads array scale, and set in another stream writes it, and nothing orders the two.",
+        "apply reads array table, and cudaMemcpyToSymbolAsync in another stream writes it, "
+        "and nothing orders the two.",
+    ]
+    # a copy from a variable that the other stream still writes
+    text = VARIABLES.replace("cudaMemcpyDeviceToHost, b);", "cudaMemcpyDeviceToHost, a);")
+    (message,) = stream_races(path, text)
+    assert message.startswith("cudaMemcpyFromSymbolAsync reads array total, and apply in another")

@@ -24,6 +24,15 @@ inline void freed(const Allocation& a, const std::string& name) {
     regions::remember_freed(reinterpret_cast<const void*>(a.start), a.bytes, name);
 }
 
+// The variables of the program: once, so that their past outlives a launch.
+inline void know_variables() {
+    static size_t known = 0;
+    for (const auto& all = host().variables; known < all.size(); ++known) {
+        const DeviceVariable& v = all[known];
+        regions::add(reinterpret_cast<const void*>(v.start), v.bytes, v.name, Space::global, v.kind == "constant", true);
+    }
+}
+
 inline uint32_t next_block() { return clocks::next_block(); }
 
 // A copy or a fill, as an operation of a stream that has no threads: `when` is what order_begins gave.
@@ -62,6 +71,7 @@ constexpr bool looks = false;
 inline void allocated(const Allocation&, const std::string&) {}
 inline void freed(const Allocation&, const std::string&) {}
 inline void written(const void*, size_t) {}
+inline void know_variables() {}
 inline uint32_t next_block() { return 0; }
 inline void touched(const void*, size_t, bool, uint32_t, Place) {}
 

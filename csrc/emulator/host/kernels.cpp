@@ -76,8 +76,6 @@ static void register_memory() {
     Host& h = host();
     mmb_forget_arrays();
     for (const auto& r : h.registered) mmb_array(reinterpret_cast<const void*>(r.first), r.second, 0, "registered memory of the host");
-    for (const DeviceVariable& v : h.variables)
-        mmb_array(reinterpret_cast<const void*>(v.start), v.bytes, v.kind == "constant", v.name.c_str());
 }
 
 static void check_guards(const Configuration& how) {

@@ -181,20 +181,10 @@ static cudaError_t check_direction(const char* function, const void* to, const v
     return failed(cudaErrorInvalidValue, "wrong-direction", place, what + ".", notes);
 }
 
-cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
-                 size_t rows, cudaMemcpyKind kind, bool waits, Place place, cudaStream_t stream) {
+// A copy of which all is right: it happens, and what it touches is told to the checker.
+static cudaError_t transfer(const char* function, void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
+                            size_t rows, bool waits, Place place, cudaStream_t stream) {
     Host& h = host();
-    if (const cudaError_t error = sticky()) return error;
-    if (width == 0 || rows == 0) return cudaSuccess;
-    if (!to || !from)
-        return failed(cudaErrorInvalidValue, "invalid-argument", place, text("%s: its %s is the null pointer.", function, to ? "source" : "destination"));
-    if (rows > 1 && (to_pitch < width || from_pitch < width))
-        return failed(cudaErrorInvalidPitchValue, "invalid-argument", place,
-                      text("%s: rows of %zu bytes do not fit a pitch of %zu.", function, width, to_pitch < width ? to_pitch : from_pitch));
-    if (const cudaError_t error = check_direction(function, to, from, kind, place)) return error;
-    const size_t to_bytes = (rows - 1) * to_pitch + width, from_bytes = (rows - 1) * from_pitch + width;
-    if (const cudaError_t error = check_extent(function, "writes", to, to_bytes, place)) return error;
-    if (const cudaError_t error = check_extent(function, "reads", from, from_bytes, place)) return error;
     if (!is_stream(stream)) return bad_stream(function, place);
     const uint32_t when = order_begins(stream, function, place);
     for (size_t row = 0; row < rows; row++) {
@@ -217,6 +207,23 @@ cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* fr
     }
     h.memory.close_managed();
     return cudaSuccess;
+}
+
+cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
+                 size_t rows, cudaMemcpyKind kind, bool waits, Place place, cudaStream_t stream) {
+    Host& h = host();
+    if (const cudaError_t error = sticky()) return error;
+    if (width == 0 || rows == 0) return cudaSuccess;
+    if (!to || !from)
+        return failed(cudaErrorInvalidValue, "invalid-argument", place, text("%s: its %s is the null pointer.", function, to ? "source" : "destination"));
+    if (rows > 1 && (to_pitch < width || from_pitch < width))
+        return failed(cudaErrorInvalidPitchValue, "invalid-argument", place,
+                      text("%s: rows of %zu bytes do not fit a pitch of %zu.", function, width, to_pitch < width ? to_pitch : from_pitch));
+    if (const cudaError_t error = check_direction(function, to, from, kind, place)) return error;
+    const size_t to_bytes = (rows - 1) * to_pitch + width, from_bytes = (rows - 1) * from_pitch + width;
+    if (const cudaError_t error = check_extent(function, "writes", to, to_bytes, place)) return error;
+    if (const cudaError_t error = check_extent(function, "reads", from, from_bytes, place)) return error;
+    return transfer(function, to, to_pitch, from, from_pitch, width, rows, waits, place, stream);
 }
 
 cudaError_t fill(const char* function, void* p, size_t pitch, int value, size_t width, size_t rows, Place place, cudaStream_t stream) {
@@ -247,7 +254,7 @@ cudaError_t refuse(const char* function, const char* why, Place place) {
 // ------------------------------------------------------------------ symbols
 
 cudaError_t copy_symbol(const char* function, const void* symbol, bool to_symbol, void* other, size_t bytes,
-                        size_t offset, cudaMemcpyKind kind, Place place) {
+                        size_t offset, cudaMemcpyKind kind, bool waits, Place place, cudaStream_t stream) {
     Host& h = host();
     if (const cudaError_t error = sticky()) return error;
     DeviceVariable* v = h.variable(symbol);
@@ -266,13 +273,9 @@ cudaError_t copy_symbol(const char* function, const void* symbol, bool to_symbol
         return failed(cudaErrorInvalidMemcpyDirection, "wrong-direction", place,
                       text("%s: %s does not fit the direction.", function, describe(other).c_str()));
     if (const cudaError_t error = check_extent(function, to_symbol ? "reads" : "writes", other, bytes, place)) return error;
-    h.memory.open();
+    if (bytes == 0) return cudaSuccess;
     char* start = reinterpret_cast<char*>(v->start) + offset;
-    std::memcpy(to_symbol ? start : other, to_symbol ? other : start, bytes);
-    if (!to_symbol) checked::written(other, bytes);
-    h.memory.close();
-    synchronized();
-    return cudaSuccess;
+    return transfer(function, to_symbol ? start : other, bytes, to_symbol ? other : start, bytes, bytes, 1, waits, place, stream);
 }
 
 cudaError_t symbol_address(const char* function, const void* symbol, void** address, size_t* bytes, Place place) {

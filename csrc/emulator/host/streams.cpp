@@ -55,6 +55,7 @@ void order_is_known() {
 
 uint32_t order_begins(cudaStream_t stream, const std::string& what, Place place) {
     if (!checked::looks) return 0;
+    checked::know_variables();
     const cudaStream_t s = legacy(stream);
     known_in(s);
     const uint64_t time = ++of_stream[s][s];

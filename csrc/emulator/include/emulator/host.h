@@ -151,7 +151,7 @@ cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* fr
                  size_t rows, cudaMemcpyKind kind, bool waits, Place place, cudaStream_t stream = nullptr);
 cudaError_t fill(const char* function, void* p, size_t pitch, int value, size_t width, size_t rows, Place place, cudaStream_t stream = nullptr);
 cudaError_t copy_symbol(const char* function, const void* symbol, bool to_symbol, void* other, size_t bytes,
-                        size_t offset, cudaMemcpyKind kind, Place place);
+                        size_t offset, cudaMemcpyKind kind, bool waits, Place place, cudaStream_t stream = nullptr);
 cudaError_t symbol_address(const char* function, const void* symbol, void** address, size_t* bytes, Place place);
 cudaError_t set_shared_limit(const void* kernel, int bytes, Place place);
 cudaError_t launch_listed(const char* function, const void* kernel, dim3 grid, dim3 block, void** arguments,
@@ -241,23 +241,24 @@ template <class T>
 MMB_API cudaMemcpyToSymbol(const T& symbol, const void* from, size_t bytes, size_t offset = 0,
                            cudaMemcpyKind kind = cudaMemcpyHostToDevice, MMB_PLACE) {
     return emulator::copy_symbol("cudaMemcpyToSymbol", &symbol, true, const_cast<void*>(from), bytes, offset, kind,
-                                 MMB_HERE);
+                                 true, MMB_HERE);
 }
 template <class T>
 MMB_API cudaMemcpyToSymbolAsync(const T& symbol, const void* from, size_t bytes, size_t offset, cudaMemcpyKind kind,
-                                cudaStream_t = nullptr, MMB_PLACE) {
+                                cudaStream_t stream = nullptr, MMB_PLACE) {
     return emulator::copy_symbol("cudaMemcpyToSymbolAsync", &symbol, true, const_cast<void*>(from), bytes, offset,
-                                 kind, MMB_HERE);
+                                 kind, false, MMB_HERE, stream);
 }
 template <class T>
 MMB_API cudaMemcpyFromSymbol(void* to, const T& symbol, size_t bytes, size_t offset = 0,
                              cudaMemcpyKind kind = cudaMemcpyDeviceToHost, MMB_PLACE) {
-    return emulator::copy_symbol("cudaMemcpyFromSymbol", &symbol, false, to, bytes, offset, kind, MMB_HERE);
+    return emulator::copy_symbol("cudaMemcpyFromSymbol", &symbol, false, to, bytes, offset, kind, true, MMB_HERE);
 }
 template <class T>
 MMB_API cudaMemcpyFromSymbolAsync(void* to, const T& symbol, size_t bytes, size_t offset, cudaMemcpyKind kind,
-                                  cudaStream_t = nullptr, MMB_PLACE) {
-    return emulator::copy_symbol("cudaMemcpyFromSymbolAsync", &symbol, false, to, bytes, offset, kind, MMB_HERE);
+                                  cudaStream_t stream = nullptr, MMB_PLACE) {
+    return emulator::copy_symbol("cudaMemcpyFromSymbolAsync", &symbol, false, to, bytes, offset, kind, false, MMB_HERE,
+                                 stream);
 }
 template <class P, class T>
 MMB_API cudaGetSymbolAddress(P** address, const T& symbol, MMB_PLACE) {
