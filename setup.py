@@ -48,6 +48,8 @@ VARIANTS = {  # modules of the extension "cpu", and what each may ask of a proce
     ],
 }
 
+FOR_ANY_PROCESSOR = ("python", "engine")  # folders of csrc/cpu without vector types
+
 
 def asked() -> set[str]:
     """The names in MMB_BUILD, which must be built."""
@@ -145,7 +147,7 @@ def modules(name: str) -> list[str]:
     return list(VARIANTS) if intel else ["cpu"]
 
 
-UNASKED = {"cpu", "emulator"}  # built only if named in MMB_BUILD: csrc/README.md says why
+UNASKED = {"emulator"}  # built only if named in MMB_BUILD
 
 
 class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
@@ -191,25 +193,40 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         return ROOT / "build" / "objects"
 
     def add_cpu(self, ext: Extension, module: str) -> None:
-        """One variant of the C++ twins; it is linked from objects that are kept."""
+        """One variant of the C++ twins; it is linked from objects that are kept. What lies between
+        Python and the kernels has no vector types and is compiled once, for any processor.
+        """
         if self.compiler.compiler_type == "msvc":
             raise RuntimeError("MSVC has no vector types; g++ and clang have")
         flags = [*CPU_FLAGS, *VARIANTS[module]]
-        command = [os.environ.get("CXX") or "c++", "-fPIC", "-fvisibility=hidden", *flags]
-        command += [f"-I{sysconfig.get_path('include')}"]
-        # not all of csrc: a change elsewhere would compile everything anew
-        include = [SOURCES / "cpu", *(Path(p) for p in ext.include_dirs if p != str(SOURCES))]
-        objects = OBJECTS["Objects"](command, include, self.objects_folder() / module)
-        main = f"{SOURCES.as_posix()}/cpu/module.cpp"
+        main = f"{SOURCES.as_posix()}/cpu/variant.cpp"
         others = [ROOT / path for path in ext.sources if path != main]
-        ext.sources, ext.extra_objects = [main], objects.objects(others)
+        common = [path for path in others if path.parent.name in FOR_ANY_PROCESSOR]
+        special = [path for path in others if path not in common]
+        ext.sources = [main]
+        ext.extra_objects = [
+            *self.cpu_objects(ext, "cpu", VARIANTS["cpu"], common),
+            *self.cpu_objects(ext, module, VARIANTS[module], special),
+        ]
         ext.extra_compile_args += flags
         ext.define_macros += [
-            ("MMB_MODULE", f"_{module}"),
             ("MMB_ISA", module[4:] or "generic"),
             ("MMB_SOURCES", backend("extension", "digest")("cpu", ROOT / SOURCES)),
         ]
         ext.libraries += ["pthread"]
+
+    def cpu_objects(
+        self, ext: Extension, folder: str, flags: list[str], files: list[Path]
+    ) -> list[str]:
+        """The objects of these files of csrc/cpu, which are kept in `folder`."""
+        compiler = [os.environ.get("CXX") or "c++", "-fPIC", "-fvisibility=hidden"]
+        command = [*compiler, *CPU_FLAGS, *flags, f"-I{sysconfig.get_path('include')}"]
+        # not all of csrc: a change elsewhere would compile everything anew
+        include = [SOURCES / "cpu", *(Path(p) for p in ext.include_dirs if p != str(SOURCES))]
+        made: list[str] = OBJECTS["Objects"](
+            command, include, self.objects_folder() / folder
+        ).objects(files)
+        return made
 
     def add_emulator(self, ext: Extension) -> None:
         """The kernels as C++, and the headers that stand in for NVIDIA's."""

@@ -440,6 +440,9 @@ def small_checkout(checkout, tmp_path_factory):
     for path in kernels.rglob("*.cu"):
         if path.name not in ("softmax.cu", "sgd.cu"):
             path.unlink()
+    for path in (copy / "csrc" / "cpu" / "kernels").glob("*.cpp"):
+        if path.name != "adam.cpp":
+            path.unlink()
     return copy
 
 
@@ -568,8 +571,8 @@ if not _cuda.device_count():
 def test_with_nvcc_and_compiler_the_wheel_holds_both_and_a_launch_says_what_is_missing(
     small_checkout, tmp_path
 ):
-    site, environment = unpacked_wheel(small_checkout, tmp_path, MMB_BUILD="emulator")
-    assert {"_cuda", "_emulator"} <= set(libraries(site))  # _cuda though nobody named it
+    site, environment = unpacked_wheel(small_checkout, tmp_path, MMB_BUILD="cpu,emulator")
+    assert {"_cpu", "_cuda", "_emulator"} <= set(libraries(site))  # _cuda though nobody named it
     found = states(site, environment)
     assert (found["cuda"], found["emulator"]) == ("active", "active")
     for code in (SOFTMAX, SGD, ARGUMENTS):
@@ -585,12 +588,12 @@ def test_with_nvcc_and_compiler_the_wheel_holds_both_and_a_launch_says_what_is_m
 @pytest.mark.skipif(not HAS_CXX, reason="no g++ here")
 def test_with_a_compiler_only_the_wheel_holds_the_emulator(small_checkout, tmp_path):
     site, environment = unpacked_wheel(
-        small_checkout, tmp_path, without=("nvcc",), MMB_BUILD="emulator"
+        small_checkout, tmp_path, without=("nvcc",), MMB_BUILD="cpu,emulator"
     )
-    assert {"_emulator"} <= set(libraries(site))
+    assert {"_cpu", "_emulator"} <= set(libraries(site))
     assert "_cuda" not in libraries(site)
     found = states(site, environment)
-    assert found["emulator"] == "active"
+    assert (found["cpu"], found["emulator"]) == ("active", "active")
     assert found["cuda"].startswith("not built: there is no nvcc")
     call(sys.executable, "-c", SOFTMAX, cwd=site, env=environment)
 

@@ -4,10 +4,12 @@
 //   Span<const float>   the same, read only
 //   Matrix<float>       two dimensions, any strides that are multiples of the element's size
 //   Strided<float>      any dimensions, at most 16, and any strides
+//   Images<float>       four dimensions, any strides
 //   List<float>         a Python list of Spans: the parameters of an optimizer's group
 //
-// None is a Span without data. Sizes travel along, so that a kernel can check them: expect(...).
+// None is a Span without data, and Images without. Sizes travel along, so that a kernel can check them: expect(...).
 #pragma once
+#include <array>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -38,6 +40,15 @@ struct Strided {
     T* data = nullptr;
     int ndim = 0;
     Index shape[most] = {}, strides[most] = {};  // strides in elements
+};
+
+// (N, C, H, W)
+template <class T>
+struct Images {
+    T* data = nullptr;
+    std::array<Index, 4> shape{}, strides{};  // strides in elements
+    explicit operator bool() const { return data != nullptr; }
+    T* plane(Index n, Index c) const { return data + n * strides[0] + c * strides[1]; }
 };
 
 template <class T>

@@ -21,8 +21,7 @@ from types import ModuleType
 PACKAGE = Path(__file__).resolve().parents[1]
 READ = {"cuda": ("cuda",), "emulator": ("cuda", "emulator")}  # folders of csrc, if not its own only
 LATER = "nobody asked for it, as its kernels are compiled when they first run"
-SLOWLY = "nobody asked for it, as it takes five minutes of two processors to compile"
-UNASKED = {"cpu": SLOWLY, "emulator": LATER}
+UNASKED = {"emulator": LATER}
 VARIANTS = {"generic": "cpu", "avx2": "cpu_avx2", "avx512": "cpu_avx512"}  # modules of "cpu"
 SUFFIXES = (".cu", ".cuh", ".cpp", ".hpp", ".h")
 

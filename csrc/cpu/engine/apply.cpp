@@ -6,8 +6,6 @@
 
 namespace mmb {
 
-Engine engine;
-
 namespace {
 
 struct Op {  // what apply asks of a class, looked up once; Python changes the tag when the class changes
@@ -56,7 +54,7 @@ bool agree(const Object* arrays, Py_ssize_t count) {
         if (PyFloat_CheckExact(a)) continue;
         if (!is_array(a)) return false;
         PyObject* own = array(a)->descr;
-        if (own != engine.float32 && own != engine.float64) return false;
+        if (own != numpy.float32 && own != numpy.float64) return false;
         if (dtype && own != dtype) return false;
         dtype = own;
     }
@@ -88,7 +86,7 @@ Object wrapped(const Object& y, const Object& node, Py_ssize_t k) {
     const auto& n = names();
     Object t = fresh(engine.Tensor);
     set(t.get(), n.array, y.get());
-    if (node && array(y.get())->descr && py::detail::array_descriptor_proxy(array(y.get())->descr)->kind == 'f') {
+    if (node && dtype(array(y.get()))->kind == 'f') {
         set(t.get(), n._requires_grad, Py_True);
         set(t.get(), n._grad_fn, node.get());
         if (k) set(t.get(), n.output_nr, Object::made(PyLong_FromSsize_t(k)).get());
@@ -225,11 +223,9 @@ const Small* small_of(PyTypeObject* cls) { return op_of(cls).small; }
 PyObject* apply(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     try {
         if (Object result = applied(arguments, count)) return result.release();
-    } catch (py::error_already_set& error) {
-        if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError)) {
-            error.restore();
-            return nullptr;
-        }  // Python says what did not fit, in our words
+    } catch (const PythonError&) {
+        if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_ValueError)) return nullptr;
+        PyErr_Clear();  // Python says what did not fit, in our words
     }
     return PyObject_Vectorcall(engine.apply, arguments, count, nullptr);
 }

@@ -1,60 +1,47 @@
-// engine_twins(parts) hands over what the twins need and returns them, as functions that Python calls
-// without a detour through pybind11.
-#include "bindings.hpp"
-
+// engine_twins(parts) hands over what the twins need and returns them.
+#include "python/functions.hpp"
 #include "state.hpp"
 
 namespace mmb {
 
+Engine engine;
+
 namespace {
 
-PyObject* kept(const py::dict& parts, const char* name) { return py::object(parts[name]).release().ptr(); }
-PyTypeObject* kept_type(const py::dict& parts, const char* name) { return reinterpret_cast<PyTypeObject*>(kept(parts, name)); }
-
-template <class F>
-PyMethodDef definition(const char* name, F* f, int kind, const char* text) {
-    return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f)), kind, text};
-}
-PyMethodDef definitions[] = {
-    definition("apply", apply, METH_FASTCALL, "The twin of Function.apply."),
-    definition("chain_rule", chain_rule, METH_FASTCALL | METH_KEYWORDS, "The twin of engine.chain_rule."),
-    definition("fill_gradients", fill_gradients, METH_FASTCALL, "The twin of differentiate.fill_gradients."),
-    definition("gathered", gathered, METH_FASTCALL, "The twin of gathering.gathered."),
-    definition("noted", noted, METH_FASTCALL, "The twin of gathering.noted."),
+PyMethodDef twins[] = {
+    {"apply", as_function(apply), METH_FASTCALL, "The twin of Function.apply."},
+    {"chain_rule", as_function(chain_rule), METH_FASTCALL | METH_KEYWORDS, "The twin of engine.chain_rule."},
+    {"fill_gradients", as_function(fill_gradients), METH_FASTCALL, "The twin of differentiate.fill_gradients."},
+    {"gathered", as_function(gathered), METH_FASTCALL, "The twin of gathering.gathered."},
+    {"noted", as_function(noted), METH_FASTCALL, "The twin of gathering.noted."},
 };
 
-py::dict engine_twins(const py::dict& parts) {
-    Engine& e = engine;
-    e.Tensor = kept_type(parts, "Tensor");
-    e.Context = kept_type(parts, "Context");
-    e.AccumulateGrad = kept_type(parts, "AccumulateGrad");
-    e.Output = kept_type(parts, "Output");
-    e.Storage = kept_type(parts, "Storage");
-    e.WithExtras = kept_type(parts, "WithExtras");
-    for (const auto& [to, name] : std::initializer_list<std::pair<PyObject**, const char*>>{
-             {&e.unasked, "unasked"}, {&e.pin, "pin"}, {&e.any_pin, "any_pin"}, {&e.select, "select"},
-             {&e.apply, "apply"}, {&e.chain_rule, "chain_rule"}, {&e.fill_gradients, "fill_gradients"}, {&e.gathered, "gathered"}, {&e.noted, "noted"}, {&e.clock, "clock"}, {&e.summed, "summed"},
-             {&e.cast, "cast"}, {&e.as_array, "as_array"}, {&e.run_hooks, "run_hooks"}, {&e.recording, "recording"},
-             {&e.watching, "watching"}, {&e.modules, "modules"}, {&e.quick_promotions, "quick_promotions"},
-             {&e.recorder, "recorder"}, {&e.small, "small"}, {&e.setup_nothing, "setup_nothing"}, {&e.arrays_of, "arrays_of"}})
-        *to = kept(parts, name);
-    py::dict twins;
-    for (PyMethodDef& d : definitions) twins[d.ml_name] = py::reinterpret_steal<py::object>(PyCFunction_New(&d, nullptr));
-    return twins;
+// parts: {the name of a field of Engine: what the Python side has there}
+PyObject* engine_twins(PyObject*, PyObject* parts) {
+    return guarded([&]() -> PyObject* {
+        const auto taken = [&](const char* name) {
+            PyObject* part = PyMapping_GetItemString(parts, name);
+            return Object::made(part).release();  // kept for good
+        };
+#define MMB_TYPE(name) engine.name = reinterpret_cast<PyTypeObject*>(taken(#name));
+#define MMB_PART(name) engine.name = taken(#name);
+        MMB_ENGINE_TYPES(MMB_TYPE)
+        MMB_ENGINE_PARTS(MMB_PART)
+        Object all = Object::made(PyDict_New());
+        for (PyMethodDef& d : twins) check(PyDict_SetItemString(all.get(), d.ml_name, Object::made(PyCFunction_New(&d, nullptr)).get()));
+        return all.release();
+    });
 }
+
+PyMethodDef functions[] = {
+    {"engine_twins", engine_twins, METH_O, "The twins of the engine, given what they need of it."},
+    {"alike", as_function(alike), METH_FASTCALL, "Whether arrays of an optimizer lie as its kernels read them."},
+};
 
 }  // namespace
 
-namespace {
-PyMethodDef alike_definition = definition("alike", alike, METH_FASTCALL, "Whether arrays of an optimizer lie as its kernels read them.");
-
-}
-
-void add_engine(py::module_& m) {
-    engine.float32 = py::dtype::of<float>().release().ptr();
-    engine.float64 = py::dtype::of<double>().release().ptr();
-    m.def("engine_twins", &engine_twins);
-    m.attr("alike") = py::reinterpret_steal<py::object>(PyCFunction_New(&alike_definition, nullptr));
+void add_engine(PyObject* module) {
+    for (PyMethodDef& d : functions) check(PyObject_SetAttrString(module, d.ml_name, Object::made(PyCFunction_New(&d, nullptr)).get()));
 }
 
 }  // namespace mmb

@@ -98,7 +98,7 @@ class Walk {
 
     [[noreturn]] static void throw_strange() {
         PyErr_SetString(PyExc_TypeError, "a gradient is no array");
-        throw py::error_already_set();
+        throw PythonError();
     }
 
     static Object list_of(std::vector<Object>& slots) {  // hands the references over
@@ -125,7 +125,7 @@ class Walk {
         const Py_ssize_t count = PySequence_Fast_GET_SIZE(visit.edges.get());
         if (PyTuple_GET_SIZE(gxs.get()) != count) {
             PyErr_Format(PyExc_RuntimeError, "%R returned %zd gradients for %zd inputs", node, PyTuple_GET_SIZE(gxs.get()), count);
-            throw py::error_already_set();
+            throw PythonError();
         }
         for (Py_ssize_t k = 0; k < count; ++k) {
             PyObject* edge = PySequence_Fast_GET_ITEM(visit.edges.get(), k);
@@ -175,7 +175,7 @@ class Walk {
                          "%U.backward returned an incorrect number of gradients (expected %zd, got %zd): one per argument of "
                          "forward, None where there is none.",
                          name.get(), expected, PyTuple_GET_SIZE(result.get()));
-            throw py::error_already_set();
+            throw PythonError();
         }
         return result;
     }
@@ -217,13 +217,11 @@ class Walk {
 
 Object one(PyObject* y) {  // ∂y/∂y of a single number; nothing if y is something else
     const auto* a = array(y);
-    if (a->descr != engine.float32 && a->descr != engine.float64) return {};
+    if (a->descr != numpy.float32 && a->descr != numpy.float64) return {};
     for (int i = 0; i < a->nd; ++i)
         if (a->dimensions[i] != 1) return {};
-    Py_INCREF(a->descr);  // NumPy takes it over
-    Object g = Object::made(py::detail::npy_api::get().PyArray_NewFromDescr_(array_type(), a->descr, a->nd, a->dimensions, nullptr,
-                                                                             nullptr, 0, nullptr));
-    if (a->descr == engine.float32) *reinterpret_cast<float*>(array(g.get())->data) = 1;
+    Object g = empty(a->nd, a->dimensions, a->descr);
+    if (a->descr == numpy.float32) *reinterpret_cast<float*>(array(g.get())->data) = 1;
     else *reinterpret_cast<double*>(array(g.get())->data) = 1;
     return g;
 }
@@ -268,8 +266,7 @@ bool filled(PyObject* const* arguments, Py_ssize_t count) {
 PyObject* fill_gradients(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     try {
         if (filled(arguments, count)) Py_RETURN_NONE;
-    } catch (py::error_already_set& error) {
-        error.restore();
+    } catch (const PythonError&) {
         return nullptr;
     }
     return PyObject_Vectorcall(engine.fill_gradients, arguments, count, nullptr);
@@ -283,8 +280,7 @@ PyObject* chain_rule(PyObject*, PyObject* const* arguments, Py_ssize_t count, Py
             Walk(count == 4 && is_true(arguments[3])).run(arguments[0], arguments[1]);
             return PyDict_New();
         }
-    } catch (py::error_already_set& error) {
-        error.restore();
+    } catch (const PythonError&) {
         return nullptr;
     }
     return PyObject_Vectorcall(engine.chain_rule, arguments, count, keywords);

@@ -33,11 +33,11 @@ Object array_of(PyObject* tensor) {  // nothing if it is no array of NumPy
 }
 
 bool is_count(PyObject* a) {  // of steps
-    return array(a)->nd == 0 && (array(a)->descr == engine.float32 || array(a)->descr == engine.float64) &&
-           (array(a)->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_);
+    return array(a)->nd == 0 && (array(a)->descr == numpy.float32 || array(a)->descr == numpy.float64) &&
+           (array(a)->flags & writeable_flag);
 }
 double counted(PyObject* a) {  // one step more
-    if (array(a)->descr == engine.float32) return *reinterpret_cast<float*>(array(a)->data) += 1;
+    if (array(a)->descr == numpy.float32) return *reinterpret_cast<float*>(array(a)->data) += 1;
     return *reinterpret_cast<double*>(array(a)->data) += 1;
 }
 
@@ -106,13 +106,13 @@ bool are_alike(PyObject* thetas, PyObject* gs, PyObject* states) {
     std::vector<std::pair<const char*, const char*>> spans;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(thetas); ++i) {
         PyObject *theta = PyList_GET_ITEM(thetas, i), *first = PyList_GET_ITEM(thetas, 0);
-        if (!is_array(theta) || (array(theta)->descr != engine.float32 && array(theta)->descr != engine.float64)) return false;
+        if (!is_array(theta) || (array(theta)->descr != numpy.float32 && array(theta)->descr != numpy.float64)) return false;
         if (array(theta)->descr != array(first)->descr || !in_rows(theta) || !lies_like(PyList_GET_ITEM(gs, i), theta)) return false;
         if (!in_rows(PyList_GET_ITEM(gs, i))) return false;
         PyObject *name, *value;
         for (Py_ssize_t at = 0; PyDict_Next(PyList_GET_ITEM(states, i), &at, &name, &value);)
             if (!lies_like(value, theta) || !in_rows(value)) return false;
-        Py_ssize_t bytes = array(theta)->descr == engine.float32 ? 4 : 8;
+        Py_ssize_t bytes = array(theta)->descr == numpy.float32 ? 4 : 8;
         for (int d = 0; d < array(theta)->nd; ++d) bytes *= array(theta)->dimensions[d];
         if (bytes) spans.emplace_back(array(theta)->data, array(theta)->data + bytes);
     }
@@ -135,8 +135,7 @@ PyObject* gathered(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     try {
         if (count == 3 && are_lists(arguments, 2) && !python_only())
             if (Object all = gathered_arrays(arguments[0], arguments[1], arguments[2] == Py_True)) return all.release();
-    } catch (py::error_already_set& error) {
-        error.restore();
+    } catch (const PythonError&) {
         return nullptr;
     }
     return PyObject_Vectorcall(engine.gathered, arguments, count, nullptr);
@@ -146,8 +145,7 @@ PyObject* gathered(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
 PyObject* noted(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     try {
         if (count == 3 && are_lists(arguments, 3) && !python_only() && all_noted(arguments[0], arguments[1], arguments[2])) Py_RETURN_NONE;
-    } catch (py::error_already_set& error) {
-        error.restore();
+    } catch (const PythonError&) {
         return nullptr;
     }
     return PyObject_Vectorcall(engine.noted, arguments, count, nullptr);

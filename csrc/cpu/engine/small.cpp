@@ -14,15 +14,11 @@ Py_ssize_t size_of(PyObject* a) {
     return size;
 }
 bool is_few(PyObject* a) {
-    return is_array(a) && in_rows(a) && (array(a)->descr == engine.float32 || array(a)->descr == engine.float64) && size_of(a) <= few;
+    return is_array(a) && in_rows(a) && (array(a)->descr == numpy.float32 || array(a)->descr == numpy.float64) && size_of(a) <= few;
 }
 bool alike(PyObject* a, PyObject* b) {  // of one shape and dtype
     return array(a)->descr == array(b)->descr && array(a)->nd == array(b)->nd &&
            !std::memcmp(array(a)->dimensions, array(b)->dimensions, array(a)->nd * sizeof(Py_ssize_t));
-}
-Object empty(int nd, const Py_ssize_t* shape, PyObject* dtype) {
-    Py_INCREF(dtype);  // NumPy takes it over
-    return Object::made(py::detail::npy_api::get().PyArray_NewFromDescr_(array_type(), dtype, nd, shape, nullptr, nullptr, 0, nullptr));
 }
 Object empty_like(PyObject* a) { return empty(array(a)->nd, array(a)->dimensions, array(a)->descr); }
 
@@ -34,7 +30,7 @@ template <class F>
 Object zipped(PyObject* a, PyObject* b, F f) {
     Object y = empty_like(a);
     const Py_ssize_t n = size_of(a);
-    if (array(a)->descr == engine.float32)
+    if (array(a)->descr == numpy.float32)
         for (Py_ssize_t i = 0; i < n; ++i) data<float>(y.get())[i] = f(data<float>(a)[i], data<float>(b)[i]);
     else
         for (Py_ssize_t i = 0; i < n; ++i) data<double>(y.get())[i] = f(data<double>(a)[i], data<double>(b)[i]);
@@ -76,7 +72,7 @@ Object summed(const Object* arrays, Py_ssize_t count) {  // over all dimensions
     PyObject* x = arrays[0].get();
     if (count != 3 || !arrays[1].is_none() || arrays[2].get() != Py_False || !is_few(x)) return {};
     Object y = empty(0, nullptr, array(x)->descr);
-    if (array(x)->descr == engine.float32) *data<float>(y.get()) = pairwise(data<float>(x), size_of(x));
+    if (array(x)->descr == numpy.float32) *data<float>(y.get()) = pairwise(data<float>(x), size_of(x));
     else *data<double>(y.get()) = pairwise(data<double>(x), size_of(x));
     return y;
 }
@@ -167,7 +163,7 @@ Object through_summed(PyObject* node, PyObject*, PyObject* g) {
     for (Py_ssize_t i = 0; i < nd; ++i) size *= dimensions[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape.get(), i));
     if (size > few) return {};
     Object gx = empty(static_cast<int>(nd), dimensions, array(g)->descr);
-    if (array(g)->descr == engine.float32) std::fill_n(data<float>(gx.get()), size, *data<float>(g));
+    if (array(g)->descr == numpy.float32) std::fill_n(data<float>(gx.get()), size, *data<float>(g));
     else std::fill_n(data<double>(gx.get()), size, *data<double>(g));
     Object all = Object::made(PyTuple_New(3));
     PyTuple_SET_ITEM(all.get(), 0, gx.release());

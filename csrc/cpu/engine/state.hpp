@@ -1,6 +1,6 @@
 // What the engine's twins take from the Python side, once, when they are attached.
 #pragma once
-#include "python.hpp"
+#include "python/python.hpp"
 
 namespace mmb {
 
@@ -22,19 +22,27 @@ inline const Names& names() {
     return all;
 }
 
+// Classes.
+#define MMB_ENGINE_TYPES(X) X(Tensor) X(Context) X(AccumulateGrad) X(Output) X(Storage) X(WithExtras)
+
+// Functions of the Python side and what the registry knows (unasked, pin, any_pin, select), and:
+//   recorder          the namespace of kernels/recorder.py
+//   quick_promotions  a set: promotions that keep operands which agree
+//   small             {class: (name, forward, backward)} of ops with a twin in small.cpp
+//   setup_nothing     Function.setup_context
+//   arrays_of         the function below the classmethod Function.arrays_of
+#define MMB_ENGINE_PARTS(X)                                                                                  \
+    X(unasked) X(pin) X(any_pin) X(select) X(apply) X(chain_rule) X(fill_gradients) X(gathered) X(noted)     \
+    X(clock) X(summed) X(cast) X(as_array) X(run_hooks) X(recording) X(watching) X(modules)                  \
+    X(recorder) X(quick_promotions) X(small) X(setup_nothing) X(arrays_of)
+
 struct Engine {
-    // classes
-    PyTypeObject *Tensor, *Context, *AccumulateGrad, *Output, *Storage, *WithExtras;
-    // what the registry knows
-    PyObject *unasked, *pin, *any_pin, *select;
-    // functions of the Python side
-    PyObject *apply, *chain_rule, *fill_gradients, *gathered, *noted, *clock, *summed, *cast, *as_array, *run_hooks, *recording, *watching, *modules;
-    PyObject* recorder;          // the namespace of kernels/recorder.py
-    PyObject *quick_promotions;  // a set: promotions that keep operands which agree
-    PyObject *small;             // {class: (name, forward, backward)} of ops with a twin in small.cpp
-    PyObject *setup_nothing;     // Function.setup_context
-    PyObject *arrays_of;         // the function below the classmethod Function.arrays_of
-    PyObject *float32, *float64;
+#define MMB_TYPE(name) PyTypeObject* name;
+#define MMB_PART(name) PyObject* name;
+    MMB_ENGINE_TYPES(MMB_TYPE)
+    MMB_ENGINE_PARTS(MMB_PART)
+#undef MMB_TYPE
+#undef MMB_PART
 };
 extern Engine engine;
 

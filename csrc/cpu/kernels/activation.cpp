@@ -1,7 +1,7 @@
 // One number in, one out, where it takes an exponential: y = f(x), and ∂L/∂x = g · f'.
 //
 //   bytes  8 an element forward, 12 backward; 10 to 60 operations an element, of which most are exp's
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 #include "pool.hpp"
 #include "vector_math.hpp"
 

@@ -3,7 +3,7 @@
 //   m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²,   θ ← shrink · θ - lr/(1-β₁ᵗ) · m / (√(v/(1-β₂ᵗ)) + ε)
 //
 //   bytes  28 an element (θ, m, v read and written, g read): the memory's speed is the limit
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 #include "pool.hpp"
 #include "simd.hpp"
 

@@ -11,7 +11,7 @@
 // n σ² = Σd² - (Σd)²/n loses digits if the pilot is far from μ; then μ becomes the pilot of a second pass.
 #include <cmath>
 
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 #include "rows.hpp"
 #include "streaming.hpp"
 

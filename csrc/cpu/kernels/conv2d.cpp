@@ -11,7 +11,7 @@
 // Behind the windows of a row and around g stand zeros; 0 · ∞ is NaN, so next to a weight that is not
 // finite ∂x may be NaN where the windows alone would not make it so.
 #include "conv2d.hpp"
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 #include "pool.hpp"
 
 namespace mmb {

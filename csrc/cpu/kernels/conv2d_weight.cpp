@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "conv2d.hpp"
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 #include "pool.hpp"
 
 namespace mmb {

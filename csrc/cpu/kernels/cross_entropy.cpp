@@ -9,7 +9,7 @@
 #include <cmath>
 
 #include "exponentials.hpp"
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 #include "streaming.hpp"
 
 namespace mmb {

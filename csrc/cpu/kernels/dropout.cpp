@@ -3,7 +3,7 @@
 //
 //   bytes  9 an element: x is read, y and a byte of the mask are written; 9 on the way back, which reads
 //          the mask instead of drawing it again: ten rounds of multiplications cost more than a byte
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 #include "philox.hpp"
 #include "pool.hpp"
 

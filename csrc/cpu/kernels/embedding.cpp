@@ -4,7 +4,7 @@
 //   bytes  8 an element of y forward; backward 12 an element of g, and 4 of the table for its zeros
 //
 // The rows of g are added in their order, whatever thread does it: threads share the columns.
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 #include "rows.hpp"
 
 namespace mmb {

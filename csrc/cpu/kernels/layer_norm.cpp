@@ -7,7 +7,7 @@
 //   bytes  8 an element forward, 12 backward: a row is read from memory once, and again from the cache
 #include <cmath>
 
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 #include "rows.hpp"
 
 namespace mmb {

@@ -4,33 +4,25 @@
 #include <optional>
 
 #include "gemm.hpp"
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 #include "pool.hpp"
-#include "unlocked.hpp"
-
-namespace py = pybind11;
+#include "python/unlocked.hpp"
 
 namespace mmb {
 namespace {
 
-template <class T>
-py::array_t<T> matrix(Index rows, Index cols) {
-    return py::array_t<T>({static_cast<py::ssize_t>(rows), static_cast<py::ssize_t>(cols)});
-}
-
 // y = x Wᵀ + b;  relu: max(y, 0)
 template <class T>
-py::array_t<T> linear(const Matrix<const T>& x, const Matrix<const T>& weight, const Span<const T>& bias, bool relu) {
+Object linear(const Matrix<const T>& x, const Matrix<const T>& weight, const Span<const T>& bias, bool relu) {
     const Index m = x.rows, n = weight.rows, k = x.cols;
     expect(weight.cols == k, "as many columns of x as of W");
     expect(!bias || bias.size == n, "a number of b for each row of W");
-    auto y = matrix<T>(m, n);
-    T* out = y.mutable_data();
-    const Unlocked others_may_run(1.0 * m * n * k);
+    Made<T> y({m, n});
+    const UnlockedFor others_may_run(1.0 * m * n * k);
     Epilogue<T> e;
     e.bias = bias.data, e.relu = relu;
-    parallel_gemm(m, n, k, factor<T>(x), factor<T>(weight).transposed(), out, n, e);
-    return y;
+    parallel_gemm(m, n, k, factor<T>(x), factor<T>(weight).transposed(), y.data, n, e);
+    return y.object;
 }
 
 // g as it comes out of a relu on the way back: 0 where the relu's result y was at most 0. Its rows, added
@@ -65,35 +57,31 @@ void gate_and_add_rows(const Matrix<const T>& g, const Matrix<const T>* y, T* ga
 // ∂L/∂x = g W,   ∂L/∂W = gᵀ x,   ∂L/∂b = Σ g over the rows; those that are wanted, else None.
 // y: the result of the ReLU behind the map, through which g goes first; None without one.
 template <class T>
-py::tuple linear_backward(const Matrix<const T>& g, std::optional<Matrix<const T>> x, std::optional<Matrix<const T>> weight,
+Object linear_backward(const Matrix<const T>& g, std::optional<Matrix<const T>> x, std::optional<Matrix<const T>> weight,
                           std::optional<Matrix<const T>> y, bool need_bias) {
     const Index m = g.rows, n = g.cols;
     expect(!x || x->rows == m, "as many rows of x as of g");
     expect(!weight || weight->rows == n, "as many rows of W as columns of g");
     expect(!y || (y->rows == m && y->cols == n), "y of the shape of g");
     const Index x_cols = x ? x->cols : 0, w_cols = weight ? weight->cols : 0;
-    py::object gx = py::none(), gw = py::none(), gb = py::none();
-    T *gx_out = nullptr, *gw_out = nullptr, *gb_out = nullptr;
-    const auto made = [](py::array_t<T> array, py::object& into) {
-        into = array;
-        return array.mutable_data();
-    };
-    if (weight) gx_out = made(matrix<T>(m, w_cols), gx);
-    if (x) gw_out = made(matrix<T>(n, x_cols), gw);
-    if (need_bias) gb_out = made(py::array_t<T>(n), gb);
+    std::optional<Made<T>> gx, gw, gb;
+    if (weight) gx.emplace(std::vector<Index>{m, w_cols});
+    if (x) gw.emplace(std::vector<Index>{n, x_cols});
+    if (need_bias) gb.emplace(std::vector<Index>{n});
     {
-        const Unlocked others_may_run(1.0 * m * n * (x_cols + w_cols));
+        const UnlockedFor others_may_run(1.0 * m * n * (x_cols + w_cols));
         Factor<T> left = factor<T>(g);
         std::unique_ptr<T[]> gated;
         if (y) {
             gated.reset(new T[m * n]);
             left = in_rows<T>(gated.get(), n);
         }
-        if (y || need_bias) gate_and_add_rows<T>(g, y ? &*y : nullptr, gated.get(), gb_out);
-        if (x) parallel_gemm(n, x_cols, m, left.transposed(), factor<T>(*x), gw_out, x_cols);
-        if (weight) parallel_gemm(m, w_cols, n, left, factor<T>(*weight), gx_out, w_cols);
+        if (y || need_bias) gate_and_add_rows<T>(g, y ? &*y : nullptr, gated.get(), gb ? gb->data : nullptr);
+        if (x) parallel_gemm(n, x_cols, m, left.transposed(), factor<T>(*x), gw->data, x_cols);
+        if (weight) parallel_gemm(m, w_cols, n, left, factor<T>(*weight), gx->data, w_cols);
     }
-    return py::make_tuple(gx, gw, gb);
+    const auto given = [](const std::optional<Made<T>>& made) { return made ? made->object.get() : Py_None; };
+    return Object::made(PyTuple_Pack(3, given(gx), given(gw), given(gb)));
 }
 
 }  // namespace

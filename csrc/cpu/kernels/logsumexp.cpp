@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "exponentials.hpp"
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 
 namespace mmb {
 namespace {

@@ -1,10 +1,8 @@
 // Y = A B over leading batch dimensions, which broadcast (ops/products.py).
 #include "gemm.hpp"
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 #include "pool.hpp"
-#include "unlocked.hpp"
-
-namespace py = pybind11;
+#include "python/unlocked.hpp"
 
 namespace mmb {
 namespace {
@@ -13,7 +11,7 @@ namespace {
 struct Batch {
     int ndim = 0;
     Index count = 1;
-    std::vector<py::ssize_t> shape;
+    std::vector<Index> shape;
     Index a[Strided<float>::most] = {}, b[Strided<float>::most] = {};
 
     template <class T>
@@ -53,24 +51,23 @@ struct Batch {
 };
 
 template <class T>
-py::array_t<T> matmul(const Strided<const T>& a, const Strided<const T>& b) {
+Object matmul(const Strided<const T>& a, const Strided<const T>& b) {
     expect(a.ndim >= 2 && b.ndim >= 2, "matrices");
     const Batch batch(a, b);
     const Index m = a.shape[a.ndim - 2], n = b.shape[b.ndim - 1], k = a.shape[a.ndim - 1];
     expect(b.shape[b.ndim - 2] == k, "as many rows of b as columns of a");
     const Factor<T> left{a.data, a.strides[a.ndim - 2], a.strides[a.ndim - 1]};
     const Factor<T> right{b.data, b.strides[b.ndim - 2], b.strides[b.ndim - 1]};
-    std::vector<py::ssize_t> shape = batch.shape;
+    std::vector<Index> shape = batch.shape;
     shape.insert(shape.end(), {m, n});
-    py::array_t<T> result(shape);
-    T* y = result.mutable_data();
-
-    if (result.size() == 0) return result;
+    Made<T> result(shape);
+    T* y = result.data;
+    if (m == 0 || n == 0 || batch.count == 0) return result.object;
     const double each = 1.0 * m * n * k;
-    const Unlocked others_may_run(each * batch.count);
+    const UnlockedFor others_may_run(each * batch.count);
     if (batch.is_one_matrix(m, left.row_stride)) {
         parallel_gemm(m * batch.count, n, k, left, right, y, n);
-        return result;
+        return result.object;
     }
     const auto member = [&](Index i, const auto& product) {
         const T *a_i = left.data + batch.offset(batch.a, i), *b_i = right.data + batch.offset(batch.b, i);
@@ -80,14 +77,14 @@ py::array_t<T> matmul(const Strided<const T>& a, const Strided<const T>& b) {
     constexpr double work = 4e6;  // of a chunk, in multiplications: as in parallel_gemm
     if (each > work) {
         for (Index i = 0; i < batch.count; ++i) member(i, parallel_gemm<T>);
-        return result;
+        return result.object;
     }
     const Index members = std::max<Index>(1, work / std::max(each, 1.0));
     parallel_for((batch.count + members - 1) / members, [&](Index chunk) {
         const Index end = std::min(batch.count, (chunk + 1) * members);
         for (Index i = chunk * members; i < end; ++i) member(i, gemm<T>);
     });
-    return result;
+    return result.object;
 }
 
 }  // namespace

@@ -14,19 +14,10 @@
 #include <new>
 #include <vector>
 
-#include "casters.hpp"
+#include "array.hpp"
 #include "simd.hpp"
 
 namespace mmb {
-
-// (N, C, H, W), any strides that are multiples of the element's size.
-template <class T>
-struct Images {
-    T* data = nullptr;
-    std::array<Index, 4> shape{}, strides{};  // strides in elements
-    explicit operator bool() const { return data != nullptr; }
-    T* plane(Index n, Index c) const { return data + n * strides[0] + c * strides[1]; }
-};
 
 // Kernel, stride, dilation and the border above and to the left, each (rows, columns), as in
 // ops/windows.py; how many windows there are follows from the shape of the result.
@@ -166,27 +157,3 @@ void put_back(const T* plane, const Planes& p, Index a, Index b, Index first, In
 }
 
 }  // namespace mmb
-
-namespace pybind11::detail {
-
-template <class T>
-struct type_caster<mmb::Images<T>> {
-    PYBIND11_TYPE_CASTER(mmb::Images<T>, const_name("Images"));
-    bool load(handle source, bool) {
-        if (source.is_none()) return true;
-        if (!isinstance<array>(source)) return false;
-        const auto a = reinterpret_borrow<array>(source);
-        if (!mmb::has_dtype<T>(a)) return false;
-        if (a.ndim() != 4) throw std::invalid_argument("images have " + std::to_string(a.ndim()) + " dimensions, but need 4");
-        mmb::check_memory<T>(a);
-        value.data = static_cast<T*>(const_cast<void*>(a.data()));
-        for (int i = 0; i < 4; ++i) {
-            if (a.strides(i) % static_cast<mmb::Index>(sizeof(T)))
-                throw std::invalid_argument("the strides of images are no multiples of their elements. Copy them: x.copy()");
-            value.shape[i] = a.shape(i), value.strides[i] = a.strides(i) / static_cast<mmb::Index>(sizeof(T));
-        }
-        return true;
-    }
-};
-
-}  // namespace pybind11::detail

@@ -7,7 +7,7 @@
 // One channel of one image after another; it stays in the nearest caches.
 #include <cmath>
 
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 #include "planes.hpp"
 #include "pool.hpp"
 

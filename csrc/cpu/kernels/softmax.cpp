@@ -5,7 +5,7 @@
 //   x, y, g, dx  (outer, n, inner), along n
 //   bytes  8 an element forward, 12 backward: what is read again is found in the cache
 #include "exponentials.hpp"
-#include "kernel_table.hpp"
+#include "python/kernel_table.hpp"
 
 namespace mmb {
 namespace {

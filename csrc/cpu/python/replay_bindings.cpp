@@ -6,7 +6,11 @@
 // A run lets go of Python's lock. One thread at a time runs a Replay; several Replays may run at once.
 #include <chrono>
 
-#include "kernel_table.hpp"
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "replay_bindings.hpp"
 #include "replay/elementwise.hpp"
 #include "replay/matrices.hpp"
 
@@ -124,8 +128,12 @@ class Replay {
     std::vector<Ready> instructions_;
 };
 
-const Listed listed([](py::module_& m) {
-    m.def("replay_operations", &operations, "What an elementwise program can do.");
+}  // namespace
+}  // namespace mmb::replay
+
+void mmb::add_replay(py::module_& m) {
+    using replay::Replay;
+    m.def("replay_operations", &replay::operations, "What an elementwise program can do.");
     py::class_<Replay>(m, "Replay")
         .def(py::init<const py::list&, const py::array_t<double, py::array::c_style>&>())
         .def("elementwise", &Replay::elementwise)
@@ -135,7 +143,4 @@ const Listed listed([](py::module_& m) {
         .def("run", &Replay::run)
         .def("profile", &Replay::profile)
         .def("__len__", &Replay::size);
-});
-
-}  // namespace
-}  // namespace mmb::replay
+}

@@ -1,12 +1,16 @@
 // Python's objects where every nanosecond counts: the C API, with references that let go by
-// themselves. Failing calls throw; the entry points hand the error on to Python.
+// themselves, and NumPy's arrays. A failing call throws PythonError; the entry points return null to
+// Python, which finds the error set. pybind11, which takes seconds to compile, is used in
+// module.cpp and replay_bindings.cpp only.
 #pragma once
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
+#include <Python.h>
+
+#include <initializer_list>
+#include <utility>
 
 namespace mmb {
 
-namespace py = pybind11;
+struct PythonError {};  // thrown while Python has an error set
 
 class Object {  // one reference, or none
   public:
@@ -29,7 +33,7 @@ class Object {  // one reference, or none
 
     // of a call that returns a new reference, or null with an error set
     static Object made(PyObject* p) {
-        if (!p) throw py::error_already_set();
+        if (!p) throw PythonError();
         Object o;
         o.p = p;
         return o;
@@ -40,13 +44,14 @@ class Object {  // one reference, or none
         o.p = p;
         return o;
     }
+    static Object none() { return borrowed(Py_None); }
 
   private:
     PyObject* p = nullptr;
 };
 
 inline void check(int failed) {
-    if (failed < 0) throw py::error_already_set();
+    if (failed < 0) throw PythonError();
 }
 inline Object get(PyObject* o, PyObject* name) { return Object::made(PyObject_GetAttr(o, name)); }
 inline void set(PyObject* o, PyObject* name, PyObject* value) { check(PyObject_SetAttr(o, name, value)); }
@@ -68,11 +73,42 @@ inline Object value_of(PyObject* context_variable) {
     return Object::made(value);
 }
 
-// Arrays, as NumPy lays them out (pybind11 knows its structures).
-inline PyTypeObject* array_type() { return py::detail::npy_api::get().PyArray_Type_; }
-inline bool is_array(PyObject* o) { return Py_TYPE(o) == array_type(); }  // no subclass
-inline py::detail::PyArray_Proxy* array(PyObject* o) { return py::detail::array_proxy(o); }
-inline bool in_rows(PyObject* o) { return array(o)->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_; }
+// Arrays and dtypes as they lie in memory; NumPy keeps these fields where they are, as they are part of
+// its binary interface (PyArrayObject_fields, and the head of PyArray_Descr).
+struct ArrayFields {
+    PyObject_HEAD
+    char* data;
+    int nd;
+    Py_ssize_t* dimensions;
+    Py_ssize_t* strides;
+    PyObject* base;
+    PyObject* descr;
+    int flags;
+};
+struct DtypeFields {
+    PyObject_HEAD
+    PyTypeObject* scalar;
+    char kind, letter, byteorder, flags;
+    int number;  // NPY_FLOAT is 11
+};
+constexpr int in_rows_flag = 0x0001, writeable_flag = 0x0400;
+
+struct NumPy {  // filled in by module.cpp
+    PyTypeObject* ndarray;
+    PyObject *float32, *float64;  // dtypes
+    PyObject* (*new_from_descr)(PyTypeObject*, PyObject*, int, Py_ssize_t const*, Py_ssize_t const*, void*, int, PyObject*);
+};
+extern NumPy numpy;
+
+inline bool is_array(PyObject* o) { return Py_TYPE(o) == numpy.ndarray; }  // no subclass
+inline ArrayFields* array(PyObject* o) { return reinterpret_cast<ArrayFields*>(o); }
+inline const DtypeFields* dtype(const ArrayFields* a) { return reinterpret_cast<const DtypeFields*>(a->descr); }
+inline bool in_rows(PyObject* o) { return array(o)->flags & in_rows_flag; }
+
+inline Object empty(int nd, const Py_ssize_t* shape, PyObject* dtype) {
+    Py_INCREF(dtype);  // NumPy takes it over
+    return Object::made(numpy.new_from_descr(numpy.ndarray, dtype, nd, shape, nullptr, nullptr, 0, nullptr));
+}
 
 inline Object shape_of(PyObject* o) {
     const auto* a = array(o);

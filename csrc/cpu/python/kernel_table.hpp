@@ -1,0 +1,68 @@
+// How a kernel file hands its functions to Python: MMB_CPU_KERNEL("adam", adam<float>) at its end.
+// Several functions may share a name: the dtypes of a call choose. No list to keep elsewhere.
+// kernel_table.cpp calls them; what they take and return: arguments.hpp.
+#pragma once
+#include <tuple>
+
+#include "arguments.hpp"
+
+namespace mmb {
+
+class Unlock {  // Python's lock is let go for the lifetime of this
+  public:
+    Unlock() : state(PyEval_SaveThread()) {}
+    ~Unlock() { PyEval_RestoreThread(state); }
+    Unlock(const Unlock&) = delete;
+
+  private:
+    PyThreadState* state;
+};
+
+struct Listed {  // a list through static objects: whoever links a kernel file has its kernels
+    const char* name;
+    int count;  // of arguments
+    // the result; nothing if the arguments are not what this function takes
+    Object (*call)(PyObject* const* arguments);
+    const Listed* next;
+    Listed(const char* n, int c, Object (*f)(PyObject* const*)) : name(n), count(c), call(f), next(head()) { head() = this; }
+    static const Listed*& head() {
+        static const Listed* first = nullptr;
+        return first;
+    }
+};
+
+template <bool unlocks, auto f>
+struct Bound;
+
+template <bool unlocks, class R, class... A, R (*f)(A...)>
+struct Bound<unlocks, f> {
+    static constexpr int count = sizeof...(A);
+    static Object call(PyObject* const* arguments) { return call(arguments, std::index_sequence_for<A...>()); }
+
+  private:
+    template <std::size_t... I>
+    static Object call(PyObject* const* arguments, std::index_sequence<I...>) {
+        std::tuple<std::decay_t<A>...> values;
+        if (!(read(arguments[I], std::get<I>(values)) && ...)) return {};
+        if constexpr (unlocks) {
+            static_assert(std::is_void<R>::value, "a kernel that runs without Python's lock makes no objects");
+            const Unlock others_may_run;
+            f(std::get<I>(values)...);
+        } else {
+            return f(std::get<I>(values)...);
+        }
+        return Object::none();
+    }
+};
+
+}  // namespace mmb
+
+#define MMB_JOIN_(a, b) a##b
+#define MMB_JOIN(a, b) MMB_JOIN_(a, b)
+#define MMB_LISTED(name, unlocks, ...)                                                                      \
+    static const ::mmb::Listed MMB_JOIN(listed_, __COUNTER__)(name, ::mmb::Bound<unlocks, __VA_ARGS__>::count, \
+                                                              ::mmb::Bound<unlocks, __VA_ARGS__>::call)
+// Python's lock is let go while a kernel computes. MMB_CPU_FUNCTION keeps it: for what makes objects of
+// Python's, and lets go of the lock itself.
+#define MMB_CPU_KERNEL(name, ...) MMB_LISTED(name, true, __VA_ARGS__)
+#define MMB_CPU_FUNCTION(name, ...) MMB_LISTED(name, false, __VA_ARGS__)
