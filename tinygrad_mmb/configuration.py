@@ -108,7 +108,7 @@ def conformance() -> str:
 
 def configuration() -> dict[str, Any]:
     """What `show_config` shows, as a dictionary."""
-    from tinygrad_mmb.kernels.launch import compile
+    from tinygrad_mmb.kernels.launch import cache
 
     active: dict[str, list[str]] = {}
     for key in registry.keys():  # noqa: SIM118 - a function, no dictionary
@@ -137,7 +137,7 @@ def configuration() -> dict[str, Any]:
             "driver": None if there is None else ".".join(map(str, there.cuda)),
             "cupy_advice": advice_on_cupy(found, there),
             "kernels": routes(there),
-            "cache": str(compile.cache_folder()),
+            "cache": str(cache.cache_folder()),
             "ptx_compared_with_a_gpu": conformance(),
         },
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_mmb.kernels.launch import compile
+from tinygrad_mmb.kernels.launch import cache, compile
 from tinygrad_mmb.kernels.launch.emulated import KernelError, emulator, load
 
 KERNEL = """
@@ -81,9 +81,9 @@ def test_a_cache_that_cannot_be_written_is_replaced_for_this_process(tmp_path, m
     blocked.write_text("no folder", encoding="utf-8")
     monkeypatch.setenv("MMB_CACHE", str(blocked / "cache"))
     with pytest.warns(UserWarning, match=r"cannot be kept in .* Set MMB_CACHE to a folder"):
-        folder = compile.kept("some.so").parent
+        folder = cache.kept("some.so").parent
     assert folder.is_dir() and os.access(folder, os.W_OK)
-    assert compile.kept("other.so").parent == folder  # told once, and stays
+    assert cache.kept("other.so").parent == folder  # told once, and stays
 
 
 def test_no_compiler_is_told_with_its_remedy(monkeypatch):

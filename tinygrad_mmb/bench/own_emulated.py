@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tinygrad_mmb import atomic
 from tinygrad_mmb.bench.options import BenchError
-from tinygrad_mmb.kernels.launch import compile, emulated
+from tinygrad_mmb.kernels.launch import cache, emulated
 
 
 def library_of(path: Path, kernel: str) -> emulated.Library:
@@ -19,7 +19,7 @@ def library_of(path: Path, kernel: str) -> emulated.Library:
     # the source stands in the text, not in an #include: what is compiled is what the cache looks at
     text = f'#include "platform.cuh"\n#line 1 "{path.resolve().as_posix()}"\n{source}\n'
     text += f"MMB_KERNEL_AS({kernel}, {kernel});\n"
-    folder = compile.writable(compile.cache_folder()) / "added"
+    folder = cache.writable(cache.cache_folder()) / "added"
     folder.mkdir(exist_ok=True)
     prepared = folder / f"{path.stem}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.cu"
     atomic.write_text(prepared, text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from tinygrad_mmb.emulator import errors
 from tinygrad_mmb.emulator.prepare import Kernel, Prepared, prepare
 from tinygrad_mmb.emulator.refusals import refusals
-from tinygrad_mmb.kernels.launch import compile
+from tinygrad_mmb.kernels.launch import cache, compile
 
 # A debugger wants every variable where the source has it.
 DEBUG = ["-O0", "-g3", "-fno-omit-frame-pointer", "-ffp-contract=off"]
@@ -147,11 +146,14 @@ def build(source: Path, options: Options) -> Program:
     digest = hashlib.sha256(repr((command, source, [str(p) for p in runtime])).encode())
     for path, made in sorted(files.items()):
         digest.update(f"{path}\n{made.text}".encode())
-    folder = compile.cache_folder() / "programs" / f"{source.stem}-{digest.hexdigest()[:16]}"
+    folder = cache.kept(f"programs/{source.stem}-{digest.hexdigest()[:16]}")
     program = Program(source, folder / source.stem, files)
-    if not program.executable.exists():
+    if program.executable.exists():
+        cache.used(program.executable)
+    else:
         folder.mkdir(parents=True, exist_ok=True)
         compile_program(program, command, options, runtime, flags)
+        cache.forget_unused(folder.parents[1])
     return program
 
 
@@ -183,7 +185,7 @@ def compile_program(
 ) -> None:
     """Write the prepared sources beside each other, compile them, and link."""
     folder = program.executable.parent
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+    with compile.making(folder) as temporary:
         place = Path(temporary)
         main = write_sources(program, options.folders, place)
         object_ = place / "program.o"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import hashlib
 import os
@@ -12,14 +11,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from tinygrad_mmb.backend import extension
+from tinygrad_mmb.kernels.launch import cache
 
 # Fused multiply-add is left to a GPU: the same result on every machine.
 PLAIN = ("-g", "-ffp-contract=off")
@@ -55,7 +53,6 @@ COPIES = ["objcopy"]
 for _name in ("memcpy", "memmove", "memset"):
     COPIES += ["--redefine-sym", f"{_name}=__tsan_{_name}"]
 INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[\"<]([^\">]+)[\">]", re.MULTILINE)
-UNUSED_DAYS = 60  # after which a compiled file is deleted
 
 
 class CompileError(RuntimeError):
@@ -135,38 +132,6 @@ def sanitizer_environment() -> dict[str, str]:
     return {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
 
 
-def cache_folder() -> Path:
-    """Where compiled libraries are kept: MMB_CACHE, else the user's cache folder."""
-    if named := os.environ.get("MMB_CACHE"):
-        return Path(named)
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "tinygrad_mmb"
-
-
-@functools.cache
-def writable(folder: Path) -> Path:
-    """The folder, made if need be; one for this process alone if nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        own = Path(tempfile.mkdtemp(prefix="tinygrad_mmb-"))
-        atexit.register(shutil.rmtree, own, ignore_errors=True)
-        warnings.warn(
-            f"compiled kernels cannot be kept in {folder} ({error.strerror}), so each process "
-            "compiles them again. Set MMB_CACHE to a folder that can be written.",
-            stacklevel=2,
-        )
-        return own
-
-
-def kept(name: str) -> Path:
-    """The file of this name in the cache, or where it is to be written."""
-    found = cache_folder() / name
-    return found if found.exists() else writable(cache_folder()) / name
-
-
 def read_by(source: Path, folders: Sequence[Path]) -> list[Path]:
     """The source and all files that it includes, as far as they are beside it or in `folders`."""
     found, waiting = {source}, [source]
@@ -194,7 +159,7 @@ def compiled(source: Path, flags: Sequence[str], kind: str) -> Path:
     digest = hashlib.sha256(repr((command, version(compiler()), str(source), kind)).encode())
     for path in read_by(source, folders):
         digest.update(path.read_bytes())
-    target = kept(f"{source.stem}-{digest.hexdigest()[:16]}.{kind}")
+    target = cache.kept(f"{source.stem}-{digest.hexdigest()[:16]}.{kind}")
     _make(target, [*command, "-x", "c++", "-c", str(source)], afterwards(flags))
     return target
 
@@ -213,9 +178,9 @@ def _make(target: Path, command: Sequence[str], after: Sequence[str] | None = No
     `after`: a command that changes the result, which is its last argument.
     """
     if target.exists():
-        os.utime(target) if os.access(target, os.W_OK) else None
+        cache.used(target)
         return
-    with alone(target), tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    with alone(target), making(target.parent) as folder:
         if target.exists():  # another process has made it while we waited
             return
         say_once(target.parent)
@@ -226,7 +191,7 @@ def _make(target: Path, command: Sequence[str], after: Sequence[str] | None = No
         if after:
             subprocess.run([*after, str(made)], check=True)
         os.replace(made, target)
-        forget_unused(target.parent)
+        cache.forget_unused(target.parent)
 
 
 @functools.cache
@@ -234,6 +199,11 @@ def say_once(folder: Path) -> None:
     """Tell who sits before a terminal what takes so long, at the first file that is compiled."""
     if sys.stderr is not None and sys.stderr.isatty():
         print(f"compiling for the CUDA emulator, once; kept in {folder}", file=sys.stderr)
+
+
+def making(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder to compile in; the cache deletes it one day if this process dies."""
+    return tempfile.TemporaryDirectory(dir=folder, prefix=cache.MAKING)
 
 
 @contextmanager
@@ -255,15 +225,6 @@ def explained(errors: str, command: Sequence[str]) -> str:
     return f"the kernel does not compile:\n{shown}\nThe command was: {' '.join(command)}"
 
 
-def forget_unused(folder: Path) -> None:
-    """Delete what no process has used for a long time."""
-    before = time.time() - UNUSED_DAYS * 86400
-    for path in folder.iterdir():
-        with suppress(FileNotFoundError):  # another process has just deleted it
-            if path.suffix in (".o", ".so", ".lock") and path.stat().st_mtime < before:
-                path.unlink()
-
-
 @functools.cache
 def library(file: str, mode: str = "fast") -> Path:
     """The kernels of csrc/cuda/kernels/<file> as a shared library, compiled in one of MODES.
@@ -280,7 +241,7 @@ def library(file: str, mode: str = "fast") -> Path:
         parts = list(pool.map(compiled, paths, their_flags, ["o"] * len(paths)))
     names = [str(p) for p in parts]
     digest = hashlib.sha256("".join(names).encode()).hexdigest()[:16]
-    target = kept(f"{Path(file).stem}-{mode}-{digest}.so")
+    target = cache.kept(f"{Path(file).stem}-{mode}-{digest}.so")
     # a hook that the checker lacks is an error now, not when a kernel needs it
     linked = ["-fsanitize=address,undefined"] if mode == "sanitize" else ["-Wl,-z,defs"]
     _make(target, [compiler(), "-shared", *linked, *names, "-ldl"])

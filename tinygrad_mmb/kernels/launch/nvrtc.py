@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_mmb.backend.arrays import cupy
-from tinygrad_mmb.kernels.launch import compile
+from tinygrad_mmb.kernels.launch import cache, compile
 
 LISTED = re.compile(r"^MMB_KERNEL(?:_AS\((\w+), (.+)\)|\((\w+)\));", re.MULTILINE)
 HOW_TO = (
@@ -55,13 +55,16 @@ def compiled(file: str, name: str, capability: str) -> tuple[Path, str]:
     for path in compile.read_by(source, [root]):
         digest.update(path.read_bytes())
     suffix = "cubin" if is_final else "ptx"
-    kept = compile.kept(f"{name}-{digest.hexdigest()[:16]}.{suffix}")
+    kept = cache.kept(f"{name}-{digest.hexdigest()[:16]}.{suffix}")
     symbol = kept.with_suffix(".json")
     if kept.exists() and symbol.exists():
+        cache.used(kept)
+        cache.used(symbol)
         return kept, str(json.loads(symbol.read_text(encoding="utf-8")))
     binary, mangled = run(library, text, str(source), listed[name], options, is_final)
     write_whole(kept, binary)
     write_whole(symbol, json.dumps(mangled).encode())
+    cache.forget_unused(kept.parent)
     return kept, mangled
 
 
@@ -130,6 +133,6 @@ def run(
 
 def write_whole(path: Path, content: bytes) -> None:
     """A file that appears whole or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=cache.MAKING, delete=False) as part:
         part.write(content)
     os.replace(part.name, path)
