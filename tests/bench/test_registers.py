@@ -4,8 +4,11 @@ import shutil
 
 import pytest
 
+from tinygrad_mmb.backend import extension
 from tinygrad_mmb.bench import profile, registers
 from tinygrad_mmb.bench.options import Options
+from tinygrad_mmb.emulator import registers as of_program
+from tinygrad_mmb.emulator.build import Program
 from tinygrad_mmb.kernels.launch import compile
 
 SAID = """ptxas info    : 0 bytes gmem
@@ -28,7 +31,7 @@ def test_a_report_without_registers_is_an_error():
         registers.parsed(SAID.replace("Used 8 registers", "Used"))
 
 
-@pytest.mark.skipif(not (shutil.which("nvcc") and shutil.which("c++filt")), reason="no nvcc")
+@pytest.mark.skipif(not (extension.nvcc() and shutil.which("c++filt")), reason="no nvcc")
 def test_a_kernel_is_compiled_and_measured():
     found = {b.kernel: b for b in registers.budgets(compile.sources() / "cuda/kernels/ceilings.cu")}
     assert found.keys() == {"copy(float*, float const*, long long)",
@@ -36,12 +39,36 @@ def test_a_kernel_is_compiled_and_measured():
     assert all(0 < b.registers <= 64 and b.spilled_bytes == 0 for b in found.values())
 
 
-@pytest.mark.skipif(not shutil.which("nvcc"), reason="no nvcc")
+@pytest.mark.skipif(not extension.nvcc(), reason="no nvcc")
 def test_an_error_of_nvcc_is_told(tmp_path):
     broken = tmp_path / "broken.cu"
     broken.write_text("__global__ void k() { no_such(); }\n", encoding="utf-8")
     with pytest.raises(RuntimeError, match=r"broken\.cu: nvcc: .*no_such"):
         registers.budgets(broken)
+
+
+@pytest.fixture
+def nvcc_of_a_package(tmp_path, monkeypatch):
+    """An nvcc that is not on PATH, but where `pip install nvidia-cuda-nvcc` puts it."""
+    made = tmp_path / "nvidia" / "cu13" / "bin" / "nvcc"
+    made.parent.mkdir(parents=True)
+    made.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{SAID}END\n", encoding="utf-8")
+    made.chmod(0o755)
+    monkeypatch.setattr(extension.sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.delenv("NVCC", raising=False)
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "none"))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # for cat
+
+
+@pytest.mark.skipif(not shutil.which("c++filt", path="/usr/bin:/bin"), reason="no c++filt")
+def test_nvcc_is_found_where_the_packages_of_pip_bring_it(nvcc_of_a_package, tmp_path):
+    assert not shutil.which("nvcc")
+    source = compile.sources() / "cuda" / "kernels" / "ceilings.cu"
+    measured = registers.budgets(source)
+    assert [(b.kernel, b.registers) for b in measured] == [("softmax_rows", 31), ("copy", 8)]
+    program = Program(source, tmp_path / "any")
+    found = of_program.registers(program, "sm_80")
+    assert (found.why_not, [k.registers for k in found.kernels]) == ("", [31, 8])
 
 
 def test_the_files_of_a_kernel_are_its_own_and_those_of_its_ladder():

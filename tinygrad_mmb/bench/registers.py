@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tinygrad_mmb.backend import extension
 from tinygrad_mmb.kernels.launch import compile
 
 ARCHITECTURE = "sm_90a"
@@ -30,11 +30,6 @@ class Budget:
         return asdict(self)
 
 
-@functools.cache
-def nvcc() -> str | None:
-    return shutil.which("nvcc")
-
-
 def kernel_files() -> list[Path]:
     """Every file of kernels, ladders included; those of conformance are there to be compared."""
     folder = compile.sources() / "cuda" / "kernels"
@@ -49,7 +44,7 @@ def budgets(file: Path, seconds: float = 120.0) -> list[Budget]:
     root = compile.sources() / "cuda"
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            str(nvcc()),
+            str(extension.nvcc()),
             "-std=c++17",
             "-O3",
             f"-arch={ARCHITECTURE}",

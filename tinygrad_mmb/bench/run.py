@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_mmb import cuda
-from tinygrad_mmb.backend import threads
+from tinygrad_mmb.backend import extension, threads
 from tinygrad_mmb.backend.arrays import cupy
 from tinygrad_mmb.bench import comparison, goals, own, peers, profile, registers, statistics, tables
 from tinygrad_mmb.bench.candidates import candidates, emulated
@@ -208,7 +208,7 @@ class Run:
         if "emulator_missing" not in self.results.content:
             self.say("profile of memory accesses on the emulator")
             self.results.note(profile=profile.profile(self.options, self.deadline.share(2)))
-        if registers.nvcc() is None:
+        if extension.nvcc() is None:
             self.results.note(registers=[], registers_missing="nvcc is not installed")
             return
         self.say("registers of each kernel, by nvcc")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tinygrad_mmb.backend import extension
 from tinygrad_mmb.emulator.build import Program
 
 ENTRY = re.compile(r"Compiling entry function '(?P<name>[^']+)'")
@@ -54,7 +55,7 @@ class Registers:
 
 def registers(program: Program, arch: str) -> Registers:
     """Compile the source with nvcc, if it is installed, and read what ptxas prints."""
-    nvcc = shutil.which("nvcc")
+    nvcc = extension.nvcc()
     if nvcc is None:
         return Registers(arch, why_not="nvcc is not installed here, and only it knows.")
     with tempfile.TemporaryDirectory() as folder:
