@@ -112,6 +112,15 @@ def test_mma_and_wgmma_share_one_epilogue(number, activation):
             np.testing.assert_allclose(widened(y), expected, atol=0.15, rtol=0.01)
 
 
+def test_step_10_says_that_it_does_not_store_what_precedes_the_activation():
+    a, b = operands(Case(8, 8, 8, b_transposed=True), "float16")
+    y, z = np.empty((8, 8), a.dtype), np.empty((8, 8), a.dtype)
+    with pytest.raises(ValueError, match=r"step 10 does not store .*\(z\).* Use step 08 or 09"):
+        wgmma_product(y, a, b, "f16", None, "gelu", z=z)
+    tensor_core_product(y, a, b, None, "gelu", ONE, "f16", z)  # which does
+    np.testing.assert_allclose(z, a.astype(float) @ b.astype(float), rtol=2e-3, atol=2e-2)
+
+
 def test_a_batch_of_half_precision_matrices_with_shared_operand(rng):
     a = rng.standard_normal((3, 20, 40)).astype(np.float16)
     b = rng.standard_normal((40, 30)).astype(np.float16)

@@ -221,12 +221,18 @@ def wgmma_product(
     activation: str | None = None,
     cols: int = 256,
     cluster: int = 1,
+    z: Array | None = None,
 ) -> Array:
     """By 10_wgmma.cu: a (M, K) with contiguous rows and b (K, N) with contiguous columns.
 
-    Raises: ValueError where TMA cannot reach an operand.
+    Raises: ValueError where TMA cannot reach an operand, and for `z`, which this step cannot store.
     """
     rows, depth = a.shape
+    if z is not None:
+        raise ValueError(
+            "wgmma: step 10 does not store what its activation is applied to (z), from which the "
+            "way back of a GELU starts. Use step 08 or 09, which do."
+        )
     if 0 in (rows, depth, b.shape[1]):
         raise ValueError(
             f"wgmma: shapes {a.shape} and {b.shape}; TMA has no empty boxes. Use a variant without."

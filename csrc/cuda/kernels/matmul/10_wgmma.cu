@@ -1,6 +1,7 @@
 // Ladder of C = A Bᵀ, step 10: TMA fetches, warpgroups multiply (wgmma). sm_90a only.
 //
-//   C = activation(A Bᵀ + bias), summed in float32;   bias: none, or a number per column
+//   C = activation(A Bᵀ + bias), summed in float32;   bias: none, or a number per column. What the
+//   activation is applied to is not stored: the way back of a GELU needs step 08 or 09
 //
 //   A (M, K), B (N, K), both K-major: rows that start at multiples of 16 bytes. As in Linear's x Wᵀ
 //   C (M, N), row by row, ldc apart
