@@ -58,6 +58,15 @@ std::optional<SecondWrite> second_write;
 constexpr unsigned char UNSET = 0xfe;
 std::optional<Event> last_write;  // that may have stored one; known after it has happened
 
+// An integer of that kind does not stay what it is: count[k]++ makes it 0xfefefefe + 1. A number near it
+// may also come about by chance, so a line is told of only if most that it writes lies near.
+constexpr int64_t NEAR = 1 << 16;
+struct Written {  // by one line, in one launch
+    uint64_t count = 0, near = 0;
+    std::optional<Finding> finding;  // of the first that lay near
+};
+std::vector<Written> written_by;  // by site
+
 struct Bytes {
     uintptr_t begin = 0, end = 0;
     bool hold(uintptr_t p) const { return p >= begin && p < end; }
@@ -203,17 +212,45 @@ bool is_unset(uintptr_t p, std::size_t bytes) {
     return std::all_of(b, b + bytes, [](unsigned char c) { return c == UNSET; });
 }
 
+Finding unset_variable(const Event& e, const std::string& how_it_shows) {
+    const Region* region = regions::holding(e.address);
+    Finding f = finding("unset-variable", e, region);
+    f.text = "variable never set: thread " + in_words(f.at.thread) + " writes to " + (region ? element(*region, e.address) : "memory") +
+             " at " + file_and_line(e.site) + " what comes from a local variable that has no value" + how_it_shows + inside(f.at);
+    f.mend = "Give local variables a value where they are declared: float sum = 0; and each element of a local array";
+    return f;
+}
+
+void note_if_near(const Event& e, std::size_t item) {
+    if (e.site >= written_by.size()) written_by.resize(e.site + 1);
+    Written& line = written_by[e.site];
+    for (std::size_t b = 0; b < e.bytes; b += item) {
+        int64_t value = 0, unset = 0;  // sign-extended
+        std::memset(&unset, UNSET, sizeof unset);
+        std::memcpy(&value, reinterpret_cast<const void*>(e.address + b), item);
+        if (item == 4) value = static_cast<int32_t>(value), unset = static_cast<int32_t>(unset);
+        const int64_t more = static_cast<int64_t>(static_cast<uint64_t>(value) - static_cast<uint64_t>(unset));
+        ++line.count;
+        if (more < -NEAR || more > NEAR) continue;
+        ++line.near;
+        if (!line.finding)
+            line.finding = unset_variable(e, ": " + std::to_string(value) + " is " + std::to_string(more > 0 ? more : -more) + (more > 0 ? " more" : " less") +
+                                                 " than what such variables hold here");
+    }
+}
+
+void tell_near() {
+    for (Written& line : written_by)
+        if (line.finding && line.near >= (line.count < 16 ? line.count : line.count / 2)) report(std::move(*line.finding));
+    written_by.clear();
+}
+
 void report_if_unset(const Event& e) {
     const std::size_t item = e.bytes == 8 ? 8 : 4;  // a float4 may lack one of its numbers
     bool any = false;
     for (std::size_t b = 0; b < e.bytes; b += item) any |= is_unset(e.address + b, item);
-    if (!any || report_again("unset-variable", e.site, 0)) return;
-    const Region* region = regions::holding(e.address);
-    Finding f = finding("unset-variable", e, region);
-    f.text = "variable never set: thread " + in_words(f.at.thread) + " writes to " + (region ? element(*region, e.address) : "memory") +
-             " at " + file_and_line(e.site) + " what comes from a local variable that has no value" + inside(f.at);
-    f.mend = "Give local variables a value where they are declared: float sum = 0; and each element of a local array";
-    report(std::move(f));
+    if (!any) return note_if_near(e, item);
+    if (!report_again("unset-variable", e.site, 0)) report(unset_variable(e, ""));
 }
 
 // Between two calls of the checker exactly one access happened.
@@ -468,6 +505,7 @@ void launch_begins(const void* values, std::size_t bytes) {
     parameters = {begin, begin + bytes};
     is_derailed = false;
     unwritten.clear();
+    written_by.clear();
     second_write.reset();
     last_write.reset();
     blocks.clear();
@@ -479,6 +517,7 @@ void launch_begins(const void* values, std::size_t bytes) {
 
 void launch_ends() {
     settle_last_write();
+    tell_near();
     if (dynamic.begin) regions::remove(reinterpret_cast<const void*>(dynamic.begin));
     dynamic = {};
 }
