@@ -113,5 +113,7 @@ def forget_unused(
     for old in all_entries:
         age = now - old.last_use
         if age > days * 86400 or (total > most and age > IN_USE_SECONDS):
-            old.delete()
+            with suppress(FileNotFoundError):  # another process has just deleted it
+                if entry(old.path).last_use == old.last_use:  # or has just used it
+                    old.delete()
             total -= old.bytes
