@@ -124,7 +124,7 @@ class CapturedStep:
         try:
             done, ready = traced(self, key, args, kwargs)
         except CaptureError:
-            self._waiting.clear()
+            self._forget_traces()
             if not self.fallback:
                 raise
             self._refused.append(key)
@@ -137,6 +137,11 @@ class CapturedStep:
                 self._counts["evicted"] += 1
         return done.returned
 
+    def _forget_traces(self) -> None:
+        for _, trace in self._waiting:
+            trace.witness.forget()
+        self._waiting.clear()
+
     def cache_info(self) -> CacheInfo:
         """Counts of replays, traces, eager calls, plans."""
         c = self._counts
@@ -146,7 +151,7 @@ class CapturedStep:
         """Forget all plans and counts; the next calls trace anew."""
         with self._lock:
             self.plans.clear()
-            self._waiting.clear()
+            self._forget_traces()
             self._refused.clear()
             self._counts = dict.fromkeys(self._counts, 0)
 

@@ -15,6 +15,7 @@ from tinygrad_mmb.capture.errors import said
 from tinygrad_mmb.capture.graph import Node, Value
 from tinygrad_mmb.capture.scalars import Scalar
 from tinygrad_mmb.capture.trace import Leaf, Trace
+from tinygrad_mmb.capture.witness import before
 
 HAND_IN = "Hand it to the captured step as an argument"
 
@@ -67,9 +68,9 @@ def compared(a: Trace, b: Trace) -> list[Input]:
         [v for _, v in a.grads], [v for _, v in b.grads]
     ):
         raise DifferentError("two steps in a row gave gradients to different Tensors", True)
-    before = [grads_of_before(t) for t in (a, b)]
+    owners = [grads_of_before(t) for t in (a, b)]
     return [
-        source(a, b, k, before) for k in range(len(a.inputs))
+        source(a, b, k, owners) for k in range(len(a.tracer.inputs))
     ]  # as many as in b: the nodes agree
 
 
@@ -150,13 +151,15 @@ def compare_reads(a: Trace, b: Trace) -> None:
 def grads_of_before(t: Trace) -> dict[int, Tensor]:
     """By the id of its array: whose gradient each was when the step began."""
     return {
-        id(g.__dict__["array"]): owner for owner, g in t.witness.grads.values() if g is not None
+        id(g.__dict__["array"]): owner
+        for owner, grad in t.witness.grads.values()
+        if (g := before(grad)) is not None
     }
 
 
-def source(a: Trace, b: Trace, k: int, before: list[dict[int, Tensor]]) -> Input:
+def source(a: Trace, b: Trace, k: int, tables: list[dict[int, Tensor]]) -> Input:
     """Where the k-th input comes from."""
-    old, new = a.inputs[k], b.inputs[k]
+    old, new = a.tracer.inputs[k], b.tracer.inputs[k]
     given = [[s is x for x in t.arguments].index(True) if s in t.arguments else -1
              for t, s in ((a, old), (b, new))]  # fmt: skip
     found = Input("external", new.first, new.value, new.root)
@@ -174,14 +177,13 @@ def source(a: Trace, b: Trace, k: int, before: list[dict[int, Tensor]]) -> Input
             return found
         found.kind, found.index = "argument", given[0]
         return found
-    owners = [table.get(id(s.root)) for table, s in zip(before, (old, new), strict=True)]
+    owners = [table.get(id(s.root)) for table, s in zip(tables, (old, new), strict=True)]
     if owners[1] is not None and owners[0] is owners[1] and is_kept(a, b, owners[1]):
         found.kind, found.tensor = "gradient", owners[1]
         return found
     if old.root is new.root:
         return found
-    was, now = (s.root if s.initial is None else s.initial for s in (old, new))
-    if was.tobytes() != now.tobytes():
+    if old.beginning() != new.beginning():
         user = next((n for n in b.nodes if new.first in n.values()), new.first.node)
         raise DifferentError(
             f"{said(user.line)}: an array of shape {new.root.shape} is made anew in each step, "
@@ -189,6 +191,7 @@ def source(a: Trace, b: Trace, k: int, before: list[dict[int, Tensor]]) -> Input
             f"{HAND_IN}.",
             False,
         )
+    now = new.root if new.initial is None else new.initial
     found.kind, found.array = "constant", now.copy(order="K")
     return found
 

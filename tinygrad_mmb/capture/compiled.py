@@ -30,12 +30,12 @@ from tinygrad_mmb.kernels.cpu.native import native
 class CompiledReplay(Replay):
     """A plan with its memory: calls into C++, and between them what only Python can do."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, arena: Any = None) -> None:
         self.lowered = Lowered(plan)
         self.numbers = np.zeros(len(plan.scalars))
         self.native: Any = None
         self.native_runs: list[list[int]] = []  # first instruction, and the one behind the last
-        super().__init__(plan)
+        super().__init__(plan, arena)
 
     def _prepare(self, one: Instruction) -> None:
         if self.native is None:

@@ -20,7 +20,7 @@ import numpy as np
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.capture.compiler import is_looked_into
 from tinygrad_mmb.capture.graph import mapped
-from tinygrad_mmb.capture.tracer import true
+from tinygrad_mmb.capture.recording import true
 from tinygrad_mmb.capture.witness import Witness
 from tinygrad_mmb.kernels import recorder
 from tinygrad_mmb.kernels.registry import Kernel

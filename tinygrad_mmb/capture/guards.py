@@ -21,6 +21,7 @@ from tinygrad_mmb.backend import get_default_device, get_default_dtype
 from tinygrad_mmb.capture.graph import Node, Value, mapped
 from tinygrad_mmb.capture.plan import Operand, Plan
 from tinygrad_mmb.capture.replay import at
+from tinygrad_mmb.capture.storage import owner
 from tinygrad_mmb.capture.trace import Trace
 from tinygrad_mmb.capture.witness import attributes
 from tinygrad_mmb.kernels import registry
@@ -213,7 +214,7 @@ class Decisions:
         self.answers = plan.decisions
         self.nodes = cone([v.node for v, _ in plan.decisions], plan.recorded)
         given = {id(s.first): k for k, s in enumerate(b.arguments)}
-        held = {id(s.first): s.root for s in b.inputs}
+        held = {id(s.first): s.root for s in b.tracer.inputs}
         self.inputs = [
             (n.outputs[0], given.get(id(n.outputs[0]), -1), held.get(id(n.outputs[0])))
             for n in self.nodes
@@ -321,10 +322,3 @@ def pattern(arrays: list[Any]) -> list[int]:
     """Which of the arrays are one and the same."""
     ids = [id(x) for x in arrays]
     return [ids.index(i) for i in ids]
-
-
-def owner(array: Any) -> Any:
-    """The array whose memory this is."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tinygrad_mmb.capture.compare import DifferentError, Input, compared
 from tinygrad_mmb.capture.compiled import CompiledReplay
 from tinygrad_mmb.capture.compiler import is_wanted
@@ -16,6 +14,7 @@ from tinygrad_mmb.capture.plan import Lowering, Plan
 from tinygrad_mmb.capture.replay import Replay
 from tinygrad_mmb.capture.schedule import scheduled
 from tinygrad_mmb.capture.simplify import Program
+from tinygrad_mmb.capture.storage import digest
 from tinygrad_mmb.capture.trace import Trace, arrays_of, trace
 
 PATIENCE = 4  # traces of one signature, no two alike, after which a step is refused
@@ -54,17 +53,20 @@ def traced(
         if captured.check:
             check(now, inputs, plan, replay, arrays)
         if is_wanted():
-            replay = CompiledReplay(plan)
+            replay = CompiledReplay(plan, replay.arena)
         waiting[:] = [(k, t) for k, t in waiting if t is not earlier]
         held = {id(x.array) for x in inputs if x.is_written}
         written = [t.memory for t, x in now.witness.tensors.values() if id(x) in held]
-        earlier.tracer.forget()
-        now.tracer.forget()
+        earlier.witness.forget()
+        now.witness.forget()
         return now, Ready(plan, replay, guards, written)
     if reason is not None and (not reason.structure or len(before) + 1 >= PATIENCE):
         now.witness.undo()
         raise CaptureError(str(reason)) from None
+    now.witness.settle()
     waiting.append((key, now))
+    for _, old in waiting[:-PATIENCE]:
+        old.witness.forget()
     del waiting[:-PATIENCE]
     return now, None
 
@@ -75,49 +77,47 @@ def planned(now: Trace, inputs: list[Input]) -> Plan:
     return Lowering(program, scheduled(program), now.tracer.reads).plan()
 
 
-def contents(t: Trace) -> dict[int, tuple[Any, Any]]:
-    """Copies of all that a step of before had found in memory of the outside."""
+def contents(t: Trace) -> dict[int, tuple[Any, int]]:
+    """Digests of all that a step of before had found in memory of the outside."""
     given = {id(s) for s in t.arguments}
-    return {id(s.root): (s.root, s.root.copy()) for s in t.inputs if id(s) not in given}
+    return {id(s.root): (s.root, digest(s.root)) for s in t.tracer.inputs if id(s) not in given}
 
 
 def check(now: Trace, inputs: list[Input], plan: Plan, replay: Replay, arrays: list[Any]) -> None:
     """Replay the step just traced from its own beginning: every bit must be the same.
 
-    Raises: CaptureError if not; the step as traced then stands.
+    What the step has computed is compared by digests, and not kept meanwhile: gradients that it
+    made are those of the replay afterwards, in the memory of the plan.
+    Raises: CaptureError if a bit differs; everything is then as it was before the step.
     """
-    storages = {id(s.root): s for s in now.inputs}
-    written = [storages[id(x.array)] for x in inputs if x.is_written and x.kind != "constant"]
-    after = [(s, s.root.copy()) for s in written]
-    grads = [(t, t._grad) for t, _ in plan.gradients]
-    held = [None if g is None else g.array.copy() for _, g in grads]
-    for s in written:
-        s.root[...] = s.initial
-    for t, grad in now.witness.grads.values():
-        t._grad = grad
-    replay.run(arrays, [value for _, _, value in now.tracer.reads])
-    moved = {id(x.array) for x in inputs if x.kind == "gradient"}  # .grad is compared below
-    wrong = [
-        s.root.shape for s, x in after if id(s.root) not in moved and not bits_equal(s.root, x)
-    ]
-    for (t, _), x in zip(grads, held, strict=True):
-        if (t._grad is None) is not (x is None) or (
-            t._grad is not None and not bits_equal(t._grad.array, x)
-        ):
-            wrong.append(t.shape)
-    for s, x in after:
-        s.root[...] = x
-    for t, grad in grads:
-        t._grad = grad
-    if wrong:
+    storages = {id(s.root): s for s in now.tracer.inputs}
+    written = [(x, storages[id(x.array)]) for x in inputs if x.is_written and x.kind != "constant"]
+    after = [digest(s.root) for _, s in written]
+    added = {id(s.root): s.root.copy() for x, s in written if x.kind == "gradient"}
+    grads = [(t, None if t._grad is None else digest(t._grad.array)) for t, _ in plan.gradients]
+    kept = [(t, g) for t, _ in grads if (g := t._grad) is not None and id(g.array) in added]
+    for t, _ in grads:
+        t._grad = None
+    try:
+        for _, s in written:
+            s.root[...] = s.initial
+        now.witness.put_gradients_back()
+        replay.run(arrays, [value for _, _, value in now.tracer.reads])
+        wrong = [s.first.shape for (x, s), was in zip(written, after, strict=True)
+                 if x.kind != "gradient" and digest(s.root) != was]  # fmt: skip
+        wrong += [t.shape for t, was in grads
+                  if was != (None if t._grad is None else digest(t._grad.array))]  # fmt: skip
+        if wrong:
+            raise CaptureError(
+                f"the replay does not repeat the step: arrays of shapes {wrong[:4]} differ. Some "
+                "code in the step writes into NumPy arrays that it held from before the step, or a "
+                "function of it does not give the same numbers twice. Take arrays from Tensors "
+                "inside the step."
+            )
+    except BaseException:
         now.witness.undo()
-        raise CaptureError(
-            f"the replay does not repeat the step: arrays of shapes {wrong[:4]} differ. Some code "
-            "in the step writes into NumPy arrays that it held from before the step, or a function "
-            "of it does not give the same numbers twice. Take arrays from Tensors inside the step."
-        )
-
-
-def bits_equal(a: Any, b: Any) -> bool:
-    """The same bytes, whatever the layout."""
-    return a is b or bool(np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes())
+        raise
+    for s in [s for x, s in written if x.kind == "gradient"]:
+        s.root[...] = added[id(s.root)]
+    for t, grad in kept:  # the Tensor that it was, as the step adds to it
+        t._grad = grad

@@ -14,11 +14,11 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tinygrad_mmb.backend import Recorded
 from tinygrad_mmb.capture.errors import CaptureError, said, user_line
-from tinygrad_mmb.capture.graph import Region, Value
+from tinygrad_mmb.capture.graph import mapped
+from tinygrad_mmb.capture.scalars import Scalar
 
 if TYPE_CHECKING:
-    from tinygrad_mmb.capture.storage import Storage
-    from tinygrad_mmb.capture.tracer import Tracer
+    from tinygrad_mmb.capture.storage import Look
 
 REDUCTIONS = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
               "any": np.logical_or, "all": np.logical_and}  # fmt: skip
@@ -28,17 +28,13 @@ VIEWS = ("swapaxes", "squeeze", "view")
 
 
 class Recording(Recorded, NDArrayOperatorsMixin):
-    """An array, or a look through `region` at an array, of the step that `tracer` records."""
+    """An array of the step that `tracer` records, and how it looks at a storage."""
 
-    __slots__ = ("_name", "_version", "region", "scalar", "storage", "tracer", "value")
+    __slots__ = ("__weakref__", "look", "scalar", "tracer", "value")
 
-    def __init__(
-        self, tracer: Tracer, value: Any, storage: Storage, region: Region | None, scalar: bool
-    ) -> None:
-        self.tracer, self.value, self.storage, self.region = tracer, value, storage, region
+    def __init__(self, tracer: Any, value: Any, look: Look, scalar: bool) -> None:
+        self.tracer, self.value, self.look = tracer, value, look
         self.scalar = scalar  # NumPy made a scalar of it: x += 1 binds x anew, it writes nothing
-        self._name: Value | None = None
-        self._version = -1
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # for isinstance, which all code on arrays may use
@@ -49,15 +45,6 @@ class Recording(Recorded, NDArrayOperatorsMixin):
         """What stands for NumPy."""
         return self.tracer.namespace
 
-    def name(self) -> Value:
-        """The value that stands here now."""
-        storage = self.storage
-        if self.region is None:
-            return storage.value
-        if self._name is None or self._version != storage.version or not self._name.node.alive:
-            self._name, self._version = self.tracer.look(self), storage.version
-        return self._name
-
     # What an array is made of. fmt: off
     shape = property(lambda self: self.value.shape)
     dtype = property(lambda self: self.value.dtype)
@@ -67,7 +54,7 @@ class Recording(Recorded, NDArrayOperatorsMixin):
     nbytes = property(lambda self: self.value.nbytes)
     strides = property(lambda self: self.value.strides)
     flags = property(lambda self: self.value.flags)
-    base = property(lambda self: None if self.region is None else self.storage.root)
+    base = property(lambda self: self.value)  # never None: who wants to own it takes a copy
     T = property(lambda self: self.transpose())
     # fmt: on
 
@@ -239,7 +226,7 @@ for _name in VIEWS:
 class Namespace:
     """Stands for NumPy where it is asked by namespace(x): what takes recordings, and the rest."""
 
-    def __init__(self, tracer: Tracer) -> None:
+    def __init__(self, tracer: Any) -> None:
         self._tracer = tracer
 
     def __getattr__(self, name: str) -> Any:
@@ -278,3 +265,23 @@ class Namespace:
     def empty_like(self, x: Any, dtype: Any = None) -> Any:
         """Memory without values, laid out as x."""
         return self._tracer.empty(np.empty_like(getattr(x, "value", x), dtype))
+
+
+def leaves(tree: Any) -> list[Any]:
+    """All leaves of nested arguments."""
+    found: list[Any] = []
+    mapped(tree, found.append)
+    return found
+
+
+def true(x: Any) -> Any:
+    """The array or number itself."""
+    return x.value if type(x) is Recording or type(x) is Scalar else x
+
+
+def plain(function: Any, args: Any, options: Any, out: Any = None) -> Any:
+    """The call on the true arrays."""
+    options = mapped(options, true)
+    if out is not None:
+        options["out"] = mapped(out, true)
+    return function(*mapped(tuple(args), true), **options)

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_mmb.autograd.tensor import wrap
+from tinygrad_mmb.capture.calls import INSIDE
 from tinygrad_mmb.capture.errors import CaptureError
 from tinygrad_mmb.capture.graph import mapped
 from tinygrad_mmb.capture.plan import Given, Instruction, Operand, Plan, Slot
-from tinygrad_mmb.capture.tracer import INSIDE
 
 Step = tuple[Callable[..., Any], Any, dict[str, Any]]
 
@@ -27,9 +27,9 @@ Step = tuple[Callable[..., Any], Any, dict[str, Any]]
 class Replay:
     """A plan with its memory, ready to run. One thread at a time."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, arena: Any = None) -> None:
         self.plan = plan
-        self.arena = aligned(plan.arena_bytes)
+        self.arena = aligned(plan.arena_bytes) if arena is None else arena
         self.memory = [self.arena if b.kind == "arena" else b.array for b in plan.buffers]
         self.targets: dict[Any, list[tuple[Any, Any, Any]]] = {}  # who waits for it
         self.steps: list[Step] = []

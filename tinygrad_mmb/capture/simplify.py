@@ -64,7 +64,7 @@ class Program:
     def _find_homes(self, trace: Trace) -> None:
         written = {x.value: x for x in self.inputs if x.is_written and x.kind != "constant"}
         self.homes = dict(written)
-        storages = {s.first: s for s in trace.tracer.storages}
+        storages = {s.first: s for s in trace.tracer.inputs}
         for first, source in written.items():
             for version in storages[first].versions:
                 self.homes[version] = source

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -48,17 +47,12 @@ class Trace:
     grads: list[tuple[Tensor, Value | None]]  #      what each .grad is afterwards, where it changed
     returned: Any  #                                  for the caller of this very call
 
-    @functools.cached_property
-    def inputs(self) -> list[Storage]:
-        """The memory that the step found, in the order in which it was first met."""
-        return [s for s in self.tracer.storages if s.is_input]
-
 
 def trace(
     step: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    expected: dict[int, tuple[Any, Any]] | None = None,
+    expected: dict[int, tuple[Any, int]] | None = None,
 ) -> Trace:
     """Run step(*args, **kwargs) for real and record it.
 
@@ -70,14 +64,16 @@ def trace(
     witness = Witness(tracer)
     try:
         with opened(witness):
-            arguments = [tracer.enter(a, seen=True).storage for a in arrays_of((args, kwargs))]
+            arguments = [tracer.enter(a, seen=True).look.storage for a in arrays_of((args, kwargs))]
             args, kwargs = mapped((args, kwargs), lambda x: as_argument(witness, x))
             result = step(*args, **kwargs)
             leaves = mapped(result, lambda x: leaf_of(witness, x))
             grads = gradients(witness)
             refuse_overlaps(tracer)
-    except CaptureError:
-        witness.undo()
+    except BaseException as error:
+        if isinstance(error, CaptureError):
+            witness.undo()
+        witness.forget()
         raise
     for k, value in enumerate(v for node in tracer.nodes for v in node.outputs):
         value.id = k
@@ -128,40 +124,40 @@ def leaf_of(witness: Witness, x: Any) -> Any:
     """A result as the plan gives it out."""
     if isinstance(x, Tensor):
         array = x.__dict__["array"]
-        name = witness.tracer.enter(array, seen=True).name()
+        name = witness.tracer.enter(array, seen=True).look.name(witness.tracer)
         stand_in = any(x is s for s in witness.stand_ins.values())
         before = id(x) in witness.tensors and not stand_in
         return Leaf(name, "tensor", array, x if before else None)
     if isinstance(x, np.ndarray):
         kind: Any = type(x)
         recording: Any = x if kind is Recording else witness.tracer.enter(x, seen=True)
-        return Leaf(recording.name(), "array", recording.value)
+        return Leaf(recording.look.name(witness.tracer), "array", recording.value)
     return x
 
 
 def gradients(witness: Witness) -> list[tuple[Tensor, Value | None]]:
     """Every .grad that the step made, wrote or took away."""
     found: list[tuple[Tensor, Value | None]] = []
-    for t, before in witness.grads.values():
+    for t, before in list(witness.grads.values()):
         now = t._grad
         if now is None:
             if before is not None:
                 found.append((t, None))
             continue
         x = witness.tracer.enter(now.__dict__["array"], seen=True)
-        if now is not before or x.storage.version:
-            found.append((t, x.name()))
+        if now is not before or x.look.storage.version:
+            found.append((t, x.look.name(witness.tracer)))
     return found
 
 
 def refuse_overlaps(tracer: Tracer) -> None:
     """Raise if inputs share part of their memory and one of them is written."""
     for storage, array in tracer.overlaps:
-        other = tracer.enter(array, seen=True).storage
+        other = tracer.enter(array, seen=True).look.storage
         if storage.version or other.version:
             node = (storage if storage.version else other).value.node
             raise CaptureError(
-                f"{said(node.line)}: two arrays of the step, of shapes {storage.root.shape} and "
-                f"{other.root.shape}, share part of their memory, and one of them is written. Give "
-                "each its own memory: x.clone()."
+                f"{said(node.line)}: two arrays of the step, of shapes {storage.first.shape} and "
+                f"{other.first.shape}, share part of their memory, and one of them is written. "
+                "Give each its own memory: x.clone()."
             )

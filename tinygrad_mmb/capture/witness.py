@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from tinygrad_mmb.autograd.tensor import Tensor
@@ -21,7 +22,7 @@ class Witness:
         tracer.before_host = self.host_reads
         self.tensors: dict[int, tuple[Tensor, Any]] = {}  # and the array that each held
         self.stand_ins: dict[int, Tensor] = {}  # for Tensors that were handed in, by their id
-        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # and the gradient of before
+        self.grads: dict[int, tuple[Tensor, Any]] = {}  # and its gradient of before, see `before`
         self.modules: dict[int, tuple[Any, dict[str, Any]]] = {}
         self.optimizers: dict[int, tuple[Any, dict[Any, Any]]] = {}
         self.schedules: dict[int, tuple[Any, dict[str, Any], list[dict[str, Any]]]] = {}
@@ -30,7 +31,7 @@ class Witness:
     def saw(self, t: Tensor, array: Any) -> Any:
         """The recording of what a Tensor holds."""
         x = self.tracer.enter(array, seen=True)
-        if x.storage.is_input and id(t) not in self.tensors:
+        if x.look.storage.is_input and id(t) not in self.tensors:
             self.tensors[id(t)] = (t, array)
             self.met(t)
         return x
@@ -63,13 +64,17 @@ class Witness:
         if read is draw and id(args[0]) not in self.generators:
             self.generators[id(args[0])] = (args[0], args[0].get_state())
 
+    def put_gradients_back(self) -> None:
+        """Every .grad as before the step."""
+        for t, grad in self.grads.values():
+            t._grad = before(grad)
+
     def undo(self) -> None:
         """Everything as it was before the step; what Python code of the user's did, stays."""
-        for storage in self.tracer.storages:
+        for storage in self.tracer.inputs:
             if storage.initial is not None:
                 storage.root[...] = storage.initial
-        for t, grad in self.grads.values():
-            t._grad = grad
+        self.put_gradients_back()
         for read, args, _ in self.tracer.reads:
             if read is count:
                 args[0]["step"].array -= 1
@@ -86,6 +91,34 @@ class Witness:
             for p, kept in state.items():
                 optimizer.state[p].clear()
                 optimizer.state[p].update(kept)
+
+    def settle(self) -> None:
+        """The step stands: what is kept to undo it can go."""
+        self.tracer.before_host = nobody
+        for storage in self.tracer.inputs:
+            storage.settle()
+        for i, (t, grad) in self.grads.items():
+            if isinstance(grad, Tensor) and self.tracer.known(grad.__dict__["array"]) is None:
+                self.grads[i] = (t, weakref.ref(grad))
+
+    def forget(self) -> None:
+        """Let go of everything: the plan is made, or there will be none."""
+        self.tracer.forget()
+        for held in (self.tensors, self.stand_ins, self.grads, self.modules, self.optimizers,
+                     self.schedules, self.generators):  # fmt: skip
+            held.clear()
+
+
+def before(grad: Any) -> Tensor | None:
+    """The gradient that a step found, from what is kept of it: if all is settled, a weak reference
+    to one that it did not read.
+    """
+    found: Tensor | None = grad() if isinstance(grad, weakref.ref) else grad
+    return found
+
+
+def nobody(read: Any, args: Any) -> None:
+    """Looks at no number of the host."""
 
 
 def attributes(module: Any) -> dict[str, Any]:
