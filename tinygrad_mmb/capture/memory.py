@@ -8,6 +8,7 @@ take the places of activations.
 from __future__ import annotations
 
 import bisect
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from tinygrad_mmb.capture.simplify import Program, is_elementwise
 
 WRITES_TO = {np.dot, np.stack, np.concatenate}  # functions of NumPy that take out=
 ALIGNMENT = 64  # a cache line, and the widest vector
+HOLES, MANY = 1.1, 500  # the arena over what lives at most; pieces for which it is worth a search
 COPIED = ("argument", "gradient")  # inputs that are copied into the arena when a replay begins
 
 
@@ -56,23 +58,88 @@ class Free:
         self.pieces.insert(at, (offset, nbytes))
 
 
+@dataclass(eq=False)
+class Piece:
+    """Memory of the arena that one value needs, or several that take each other's place.
+
+    From item `start` of the order to item `end`.
+    """
+
+    nbytes: int
+    start: int
+    end: int = -1
+    offset: int = 0
+
+
+def lay_out(pieces: list[Piece]) -> int:
+    """Give every piece an offset; how large the arena is.
+
+    In the order of time, each the smallest free piece; where that leaves holes, the large ones
+    first, each as low as it can.
+    """
+    steps = sorted([(p.start, 0, k) for k, p in enumerate(pieces)]
+                   + [(p.end, 1, k) for k, p in enumerate(pieces)])  # fmt: skip
+    free, needed, most = Free(), 0, 0
+    for _, ends, k in steps:
+        p = pieces[k]
+        if ends:
+            free.give(p.offset, p.nbytes)
+        else:
+            p.offset = free.take(p.nbytes)
+        needed += -rounded(p.nbytes) if ends else rounded(p.nbytes)
+        most = max(most, needed)
+    if free.size <= HOLES * most or len(pieces) > MANY:
+        return free.size
+    found = largest_first(pieces)
+    size = max((low + rounded(p.nbytes) for low, p in zip(found, pieces, strict=True)), default=0)
+    if size < free.size:
+        for low, p in zip(found, pieces, strict=True):
+            p.offset = low
+    return min(size, free.size)
+
+
+def largest_first(pieces: list[Piece]) -> list[int]:
+    """The lowest offset for each piece at which no larger one lies that lives at the same time."""
+    found = [0] * len(pieces)
+    placed: list[int] = []  # in the order of their offsets
+    for k in sorted(range(len(pieces)), key=lambda k: -pieces[k].nbytes):
+        p, low = pieces[k], 0
+        for other in placed:
+            q = pieces[other]
+            if q.start <= p.end and p.start <= q.end:
+                if found[other] >= low + rounded(p.nbytes):
+                    break
+                low = max(low, found[other] + rounded(q.nbytes))
+        found[k] = low
+        bisect.insort(placed, k, key=lambda k: found[k])
+    return found
+
+
 class Memory:
     """Offsets of all values that live in the arena; `size` is that of the arena."""
 
     def __init__(self, program: Program, order: list[list[Node]]) -> None:
         self.program = program
-        self.offsets: dict[Value, int] = {}
+        self.pieces: list[Piece] = []
+        self.of: dict[Value, Piece] = {}
         self.inner: set[Value] = set()  # read in their own elementwise pass only
-        self.free = Free()
         self.last = self._last_reads(order)
         for source in program.inputs:
             if source.kind in COPIED and (source.is_written or source.value in self.last):
-                self.offsets[source.value] = self.free.take(source.value.nbytes)
+                self.of[source.value] = self._new(source.value, -1)
                 if source.is_written:
                     self.last[source.value] = len(order)
         for at, nodes in enumerate(order):
             self._place(at, nodes)
-        self.size = self.free.size
+        for p in self.pieces:
+            p.end = len(order) if p.end < 0 else p.end
+        self.size = lay_out(self.pieces)
+        self.offsets = {v: p.offset for v, p in self.of.items()}
+
+    def _new(self, value: Value, at: int) -> Piece:
+        """Memory for a value from here on."""
+        self.pieces.append(Piece(value.nbytes, at))
+        return self.pieces[-1]
 
     def _last_reads(self, order: list[list[Node]]) -> dict[Value, int]:
         root, last = self.program.root, {}
@@ -101,53 +168,54 @@ class Memory:
         """
         here = {v for n in nodes for v in n.outputs}
         readers = inside_readers(self.program, nodes)
-        spare: dict[int, list[int]] = {}
+        spare: dict[int, list[Piece]] = {}
         freed: set[Value] = set()
         for k, node in enumerate(nodes):
             for value in node.outputs:
                 if self.in_arena(value):
-                    self._empties(node)
-                    self.offsets[value] = self._offset(value, node, at, k, readers, spare, freed)
+                    self._empties(node, at)
+                    self.of[value] = self._piece(value, node, at, k, readers, spare, freed)
             for v in {self.program.root(v) for v in node.values()} & here:
                 unread = readers[v] == k and self.last[v] == at and v not in freed
-                if unread and v in self.offsets:
-                    spare.setdefault(v.nbytes, []).append(self.offsets[v])
+                if unread and v in self.of:
+                    spare.setdefault(v.nbytes, []).append(self.of[v])
                     freed.add(v)
         self.inner |= {v for v in here if self.last.get(v, -1) <= at and len(nodes) > 1}
-        ended = [v for v in {*here, *readers} if self.last.get(v, -1) <= at and v in self.offsets]
-        given = {self.offsets[v]: v.nbytes for v in ended}  # one piece may have served several
-        kept = {self.offsets[v] for v in here if self.last.get(v, -1) > at and v in self.offsets}
-        for offset, nbytes in given.items():
-            if offset not in kept:
-                self.free.give(offset, nbytes)
+        ended = [v for v in {*here, *readers} if self.last.get(v, -1) <= at and v in self.of]
+        kept = {id(self.of[v]) for v in here if self.last.get(v, -1) > at and v in self.of}
+        for v in ended:  # one piece may have served several
+            if id(self.of[v]) not in kept:
+                self.of[v].end = at
 
-    def _offset(
+    def _piece(
         self,
         value: Value,
         node: Node,
         at: int,
         k: int,
         readers: dict[Value, int],
-        spare: dict[int, list[int]],
+        spare: dict[int, list[Piece]],
         freed: set[Value],
-    ) -> int:
+    ) -> Piece:
         """In the place of an operand that is read here for the last time, or elsewhere."""
-        for v in candidates(node):
-            if v not in self.offsets or v in freed or self.last[v] != at or readers[v] != k:
+        for operand in candidates(node):
+            v, region = self.program.region(operand)
+            if v not in self.of or v in freed or self.last[v] != at or readers[v] != k:
                 continue
-            if (v.nbytes, v.strides, v.shape) == (value.nbytes, value.strides, value.shape):
+            there = (0 if region is None else region.offset, v.nbytes, operand.shape)
+            if (*there, operand.strides) == (0, value.nbytes, value.shape, value.strides):
                 freed.add(v)
-                return self.offsets[v]
+                return self.of[v]
         if spare.get(value.nbytes):
             return spare[value.nbytes].pop()
-        return self.free.take(value.nbytes)
+        return self._new(value, at)
 
-    def _empties(self, node: Node) -> None:
+    def _empties(self, node: Node, at: int) -> None:
         """Memory without values that somebody reads all the same."""
         for v in node.values():
             v = self.program.root(v)
-            if v.node.kind == "empty" and v not in self.offsets:
-                self.offsets[v] = self.free.take(v.nbytes)
+            if v.node.kind == "empty" and v not in self.of:
+                self.of[v] = self._new(v, at)
 
 
 def candidates(node: Node) -> list[Value]:

@@ -19,7 +19,7 @@ from tinygrad_mmb.autograd.tensor import wrap
 from tinygrad_mmb.capture.calls import INSIDE
 from tinygrad_mmb.capture.errors import CaptureError
 from tinygrad_mmb.capture.graph import mapped
-from tinygrad_mmb.capture.plan import Given, Instruction, Operand, Plan, Slot
+from tinygrad_mmb.capture.plan import Copied, Given, Instruction, Operand, Plan, Slot
 
 Step = tuple[Callable[..., Any], Any, dict[str, Any]]
 
@@ -141,18 +141,15 @@ class Replay:
 
     def run(self, arrays: list[Any], hosts: list[Any] | None = None) -> Any:
         """One step. `arrays` are those handed in; `hosts` the host's numbers, if known already."""
+        found = [self._found(copied, array, arrays) for copied, array in self.inputs]
         if hosts is None:
             hosts = [read(*args) for read, args in self.plan.reads]
         for value, places in zip(self.scalars(*hosts), self.slots, strict=True):
             for container, key, _ in places:
                 container[key] = value
-        for copied, array in self.inputs:
-            if copied.kind == "argument":
-                np.copyto(array, arrays[copied.index])
-            else:
-                held = copied.tensor._grad.array  # type: ignore[union-attr]
-                if held is not array:
-                    np.copyto(array, held)
+        for (_, array), source in zip(self.inputs, found, strict=True):
+            if source is not array:
+                np.copyto(array, source)
         for function, args, options in self.steps:
             function(*args, **options)
         for t, grad in self.gradients:
@@ -160,6 +157,22 @@ class Replay:
         for k, array in self.back:
             np.copyto(arrays[k], array)
         return mapped(self.plan.result, self._given) if self.plan.result is not None else None
+
+    def _found(self, copied: Copied, array: Any, arrays: list[Any]) -> Any:
+        """What is copied to `array`; if it lies in the arena, as a .grad does, a copy of it, before
+        anything else is written there.
+        """
+        t: Any = copied.tensor
+        source = arrays[copied.index] if t is None else t._grad.array
+        if source is array or not np.may_share_memory(source, self.arena):
+            return source
+        if any(copied.kind == "argument" and k == copied.index for k, _ in self.back):
+            raise CaptureError(
+                f"capture: an argument of shape {array.shape} is a .grad that an earlier call of "
+                "the captured step has left, and the step writes into it: it is memory of the "
+                "plan. Pass x.clone()."
+            )
+        return source.copy(order="K")
 
     def _given(self, x: Any) -> Any:
         if not isinstance(x, Given):
