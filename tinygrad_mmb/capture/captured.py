@@ -114,6 +114,7 @@ class CapturedStep:
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         from tinygrad_mmb.capture.errors import CaptureError
         from tinygrad_mmb.capture.guards import mode, same_signature, signature
+        from tinygrad_mmb.capture.pause import collector_paused
         from tinygrad_mmb.capture.ready import traced
 
         key = (mode(), signature((args, kwargs)))
@@ -122,7 +123,8 @@ class CapturedStep:
             return self.step(*args, **kwargs)
         self._counts["traces"] += 1
         try:
-            done, ready = traced(self, key, args, kwargs)
+            with collector_paused():
+                done, ready = traced(self, key, args, kwargs)
         except CaptureError:
             self._forget_traces()
             if not self.fallback:

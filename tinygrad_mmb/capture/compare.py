@@ -81,13 +81,18 @@ def compare_nodes(m: Node, n: Node) -> None:
             f"{said(n.line)}: two steps in a row did different things: {m.name}, then {n.name}",
             True,
         )
+    if len(m.outputs) != len(n.outputs):
+        raise DifferentError(
+            f"{said(n.line)}: {n.name} returned {len(m.outputs)} arrays, then {len(n.outputs)}",
+            True,
+        )
     for v, w in zip(m.outputs, n.outputs, strict=True):
         if v.shape != w.shape or v.dtype != w.dtype or v.strides != w.strides:
             raise DifferentError(
                 f"{said(n.line)}: the result of {n.name} has shape {v.shape}, then {w.shape}", True
             )
     for old, new in ((m.args, n.args), (m.options, n.options), (m.template, n.template)):
-        if not alike(old, new):
+        if old is not new and not alike(old, new):
             raise DifferentError(changed(n, old, new), False)
 
 
@@ -114,22 +119,24 @@ def first_pair(a: Any, b: Any) -> tuple[Any, Any] | None:
 
 def alike(a: Any, b: Any) -> bool:
     """Whether two nested arguments say the same."""
-    if type(a) is not type(b):
+    kind = type(a)
+    if kind is not type(b):
         return False
-    if isinstance(a, Value):
-        return a.id == b.id
-    if isinstance(a, Leaf):
-        return a.value.id == b.value.id and a.kind == b.kind and a.tensor is b.tensor
-    if isinstance(a, Scalar):
-        return a.text == b.text
-    if isinstance(a, (tuple, list)):
-        return len(a) == len(b) and all(alike(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(alike(a[k], b[k]) for k in a)
+    if kind is Value:
+        same: bool = a.id == b.id
+        return same
+    if issubclass(kind, (tuple, list)):
+        return len(a) == len(b) and all(map(alike, a, b))
     if a is b:
         return True
-    if isinstance(a, float):
+    if kind is float:
         return a == b or (a != a and b != b)
+    if kind is Scalar:
+        return bool(a.text == b.text)
+    if kind is Leaf:
+        return a.value.id == b.value.id and a.kind == b.kind and a.tensor is b.tensor
+    if issubclass(kind, dict):
+        return a.keys() == b.keys() and all(alike(a[k], b[k]) for k in a)
     try:
         return bool(a == b)
     except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from types import FrameType
@@ -27,10 +28,16 @@ def user_line() -> Line:
     outermost = frame
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith((PACKAGE, NUMPY, "<")):
+        if not is_ours(name):
             return name, frame.f_lineno
         outermost, frame = frame, frame.f_back
     return ("", 0) if outermost is None else (outermost.f_code.co_filename, outermost.f_lineno)
+
+
+@functools.lru_cache(1024)
+def is_ours(name: str) -> bool:
+    """Whether this is a file of ours or of NumPy's, or no file."""
+    return name.startswith((PACKAGE, NUMPY, "<"))
 
 
 def said(line: Line) -> str:

@@ -17,13 +17,14 @@ that updates its parameters in place reads as mathematics.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tinygrad_mmb.capture.errors import Line
 
 Strides = tuple[int, ...]
+NESTS = (tuple, list, dict)
 
 
 class Region(NamedTuple):
@@ -88,32 +89,36 @@ class Node:
     def values(self) -> list[Value]:
         """The values it reads."""
         if self.reads is None:
-            self.reads = [*values_in(self.args), *values_in(self.options)]
+            self.reads = []
+            add_values(self.args, self.reads)
+            if self.options:
+                add_values(self.options, self.reads)
         return self.reads
 
     def __repr__(self) -> str:
         return f"{self.outputs} = {self.name}{self.args}"
 
 
-def values_in(tree: Any) -> Iterator[Value]:
-    """Every Value in nested tuples, lists and dictionaries."""
-    if isinstance(tree, Value):
-        yield tree
-    elif isinstance(tree, (tuple, list)):
-        for item in tree:
-            yield from values_in(item)
-    elif isinstance(tree, dict):
-        for item in tree.values():
-            yield from values_in(item)
+def add_values(tree: Any, found: list[Value]) -> None:
+    """Put every Value in nested tuples, lists and dictionaries into a list."""
+    for x in tree.values() if type(tree) is dict else tree:
+        kind = type(x)
+        if kind is Value:
+            found.append(x)
+        elif issubclass(kind, NESTS):
+            add_values(x, found)
 
 
 def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
     """The same nesting with every leaf changed."""
-    if isinstance(tree, tuple):
-        items = [mapped(item, change) for item in tree]
-        return type(tree)(*items) if hasattr(tree, "_fields") else tuple(items)
-    if isinstance(tree, list):
-        return [mapped(item, change) for item in tree]
-    if isinstance(tree, dict):
+    kind = type(tree)  # isinstance would ask a recording for its class, which takes longer
+    if kind is tuple or kind is list:
+        return kind([mapped(item, change) for item in tree])
+    if not issubclass(kind, NESTS):
+        return change(tree)
+    if issubclass(kind, dict):
         return {k: mapped(item, change) for k, item in tree.items()}
-    return change(tree)
+    items = [mapped(item, change) for item in tree]
+    if hasattr(kind, "_fields"):
+        return kind(*items)
+    return items if issubclass(kind, list) else tuple(items)

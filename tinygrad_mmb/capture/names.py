@@ -21,7 +21,7 @@ import numpy as np
 from tinygrad_mmb.capture.errors import CaptureError, UntraceableError, said, user_line
 from tinygrad_mmb.capture.graph import Node, Value
 from tinygrad_mmb.capture.recording import Recording
-from tinygrad_mmb.capture.storage import Look, Storage, digest, owner, region_of, span
+from tinygrad_mmb.capture.storage import Look, Storage, address, digest, owner, region_of, span
 
 
 class Known(weakref.ref[Any]):
@@ -53,10 +53,12 @@ class Names:
         self.inside = 0  #   in the forward of an op: what cannot be looked into is one call
         self._count = 0  #   of arrays that were ever known
         self._known: dict[int, Known] = {}
+        self._drop = partial(dropped, self._known)
         self._objects: dict[int, tuple[Any, Value]] = {}  # by-products of calls that are no arrays
+        self._new: list[tuple[Storage, weakref.ref[Any]]] = []  # not among the _spans yet
         self._starts: list[int] = []
-        self._spans: list[tuple[int, Storage]] = []  # (end, storage), in the order of _starts
-        self._owners: dict[int, weakref.ref[Any]] = {}  # of storages, by their id
+        self._spans: list[tuple[int, int, Storage]] = []  # (end, address, ...), as in _starts
+        self._owners: dict[Storage, weakref.ref[Any]] = {}
         self._freed: list[Storage] = []  # at any moment, as garbage is collected at any
 
     # -- who is being recorded
@@ -119,25 +121,22 @@ class Names:
     def fresh(self, node: Node, array: Any) -> Recording:
         """The output of a node in memory of its own."""
         scalar = not isinstance(array, np.ndarray)
-        array = np.asarray(array)
-        root = array if node.kind == "input" else None
-        start, end = span(array)
-        storage = Storage(start, self.output(node, array), root)
-        if root is not None:
+        if scalar:
+            array = np.asarray(array)
+        storage = Storage(self.output(node, array), array if node.kind == "input" else None)
+        if storage.root is not None:
             self.inputs.append(storage)
-        if array.size:
-            self._sweep()
-            at = bisect.bisect_left(self._starts, start)
-            self._starts.insert(at, start)
-            self._spans.insert(at, (end, storage))
-            gone = partial(noted, self._freed, storage)
-            self._owners[id(storage)] = weakref.ref(owner(array), gone)
-        return self.keep(array, Look(storage, None), scalar)
+        x = self.keep(array, Look(storage, None), scalar)
+        if array.base is None:  # most die before anybody asks where they lay
+            self._new.append((storage, self._known[id(array)]))
+        else:
+            self._lies(storage, array)
+        return x
 
     def keep(self, array: Any, look: Look, scalar: bool = False) -> Recording:
         """Know an array from now on, as long as it lives."""
         x = Recording(self, array, look, scalar)
-        known = Known(array, partial(dropped, self._known))
+        known = Known(array, self._drop)
         known.key, known.look, known.scalar = id(array), look, scalar
         known.recording, known.number = weakref.ref(x), self._count
         self._count += 1
@@ -146,8 +145,9 @@ class Names:
 
     def looking(self, array: Any, x: Recording, scalar: bool = False) -> Recording:
         """Know an array that looks at the memory of x."""
-        storage = x.look.storage
-        return self.keep(array, Look(storage, region_of(array, storage)), scalar)
+        storage, region = x.look.storage, x.look.region
+        offset = address(array) - address(x.value) + (0 if region is None else region.offset)
+        return self.keep(array, Look(storage, region_of(array, storage, offset)), scalar)
 
     def known(self, array: Any) -> Recording | None:
         """The recording of an array that was met before: the same one while anybody has it."""
@@ -165,15 +165,16 @@ class Names:
         x = self.known(array)
         if x is not None or not array.size:
             return x
-        self._sweep()
+        self._settle()
         start, end = span(array)
         at = bisect.bisect_right(self._starts, start) - 1
         for k in (at, at + 1):
             if not 0 <= k < len(self._starts):
                 continue
-            other_end, storage = self._spans[k]
+            other_end, root, storage = self._spans[k]
             if start >= self._starts[k] and end <= other_end:
-                return self.keep(array, Look(storage, region_of(array, storage)))
+                region = region_of(array, storage, address(array) - root)
+                return self.keep(array, Look(storage, region))
             if start < other_end and self._starts[k] < end:
                 self.overlaps.append((storage, array))
         return None
@@ -225,15 +226,27 @@ class Names:
 
     # -- forgetting
 
-    def _sweep(self) -> None:
-        """Forget storages whose memory has been freed: it may belong to others by now."""
+    def _lies(self, storage: Storage, array: Any) -> None:
+        """Note where the memory of a storage is, until it is freed."""
+        if array.size:
+            start, end = span(array)
+            at = bisect.bisect_left(self._starts, start)
+            self._starts.insert(at, start)
+            self._spans.insert(at, (end, address(array), storage))
+            gone = partial(noted, self._freed, storage)
+            self._owners[storage] = weakref.ref(owner(array), gone)
+
+    def _settle(self) -> None:
+        """Where all memory lies that is known, and no other: it may belong to others by now."""
         while self._freed:
             storage = self._freed.pop()
-            if self._owners.pop(id(storage), None) is not None:
-                at = bisect.bisect_left(self._starts, storage.start)
-                while self._spans[at][1] is not storage:
-                    at += 1
+            if self._owners.pop(storage, None) is not None:
+                at = [s for _, _, s in self._spans].index(storage)
                 del self._starts[at], self._spans[at]
+        for storage, array in self._new:
+            if (lives := array()) is not None:
+                self._lies(storage, lives)
+        self._new.clear()
 
     def mark(self) -> tuple[int, ...]:
         """How far the recording has come."""
@@ -247,14 +260,14 @@ class Names:
         late = [known for known in self._known.values() if known.number >= count]
         for known in late:
             del self._known[known.key]
-        self._freed += [s for _, s in self._spans if not s.first.node.alive]
-        self._sweep()
+        self._settle()
+        self._freed += [s for _, _, s in self._spans if not s.first.node.alive]
         del self.nodes[nodes:], self.inputs[inputs:]
 
     def forget(self) -> None:
         """Let go of all arrays: the recording is done, and its nodes need none."""
         for held in (self.inputs, self.overlaps, self._known, self._objects, self._owners,
-                     self._starts, self._spans, self._freed):  # fmt: skip
+                     self._new, self._starts, self._spans, self._freed):  # fmt: skip
             held.clear()
         self.expected = {}
 

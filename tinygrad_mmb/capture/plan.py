@@ -131,6 +131,7 @@ class Lowering:
         self.memory = Memory(program, order)
         self.buffers = [Buffer("arena", self.memory.size)]
         self.scalars: dict[str, int] = {}
+        self.places: dict[Value, Operand] = {}
         self.of: dict[Value, tuple[int, int]] = {v: (0, k) for v, k in self.memory.offsets.items()}
         for source in program.inputs:
             if source.kind not in COPIED:
@@ -147,14 +148,17 @@ class Lowering:
 
     def place(self, x: Any) -> Any:
         """Where a value lies, the slot of a scalar; numbers as they are."""
-        if isinstance(x, Scalar):
+        if type(x) is Scalar:
             return Slot(self.scalars.setdefault(x.text, len(self.scalars)))
-        if not isinstance(x, Value):
+        if type(x) is not Value:
             return x
-        root, region = self.program.region(self.program.found(x))
-        buffer, offset = self.of[root]
-        offset += 0 if region is None else region.offset
-        return Operand(buffer, offset, x.shape, x.strides, x.dtype)
+        found = self.places.get(x)
+        if found is None:
+            root, region = self.program.region(self.program.found(x))
+            buffer, offset = self.of[root]
+            offset += 0 if region is None else region.offset
+            found = self.places[x] = Operand(buffer, offset, x.shape, x.strides, x.dtype)
+        return found
 
     def instruction(self, node: Node, group: int) -> Instruction:
         """One node."""

@@ -209,6 +209,8 @@ def at(array: Any, place: Operand) -> Any:
     if (not place.offset and array.shape == place.shape and array.strides == place.strides
             and array.dtype == place.dtype):  # fmt: skip
         return array
+    if array.dtype == np.uint8 and array.flags.c_contiguous:  # the arena: it may be cut anywhere
+        return np.ndarray(place.shape, place.dtype, array, place.offset, place.strides)
     return np.asarray(_Memory(array, place))
 
 

@@ -38,54 +38,58 @@ class Groups:
 
     def __init__(self, program: Program, nodes: list[Node]) -> None:
         self.program = program
-        self.position = {id(n): k for k, n in enumerate(nodes)}
+        self.position = {n: k for k, n in enumerate(nodes)}
         self.users = users_of(program.nodes)
         self.previous = previous_versions(program)
         self.wanted = {program.root(v) for v in program.wanted()}
+        self.joining: set[Node] = set()  # what may be part of an elementwise pass
         self.members: dict[int, list[Node]] = {}  # by the position of the first
-        self.group: dict[int, int] = {}  # of a node: the first position of its group
+        self.group: dict[Node, int] = {}  # of a node: the first position of its group
 
     def add(self, node: Node) -> None:
         """Put a node into the groups that made its operands, if that is allowed, or alone."""
-        mine = [node]
+        at = self.position[node]
+        mine, first = [node], at
         if can_join(node):
+            self.joining.add(node)
             shape = node.outputs[0].shape
-            makers = {id(v.node): v.node for v in node.values()}
-            near = sorted({self.group[i] for i, m in makers.items() if self.is_near(m, shape)})
+            makers = {v.node for v in node.values()}
+            near = sorted({self.group[m] for m in makers if self.is_near(m, shape)})
             for chosen in [near, *[[g] for g in near]] if len(near) > 1 else [near]:
-                together = [m for g in chosen for m in self.members[g]] + [node]
-                if chosen and self.allowed(together):
-                    mine = sorted(together, key=lambda m: self.position[id(m)])
-                    for g in chosen:
-                        del self.members[g]
+                if chosen and self.allowed(chosen, node):
+                    mine = [m for g in chosen for m in self.members.pop(g)] + [node]
+                    if len(chosen) > 1:
+                        mine.sort(key=self.position.__getitem__)
+                    first = chosen[0]
                     break
-        first = self.position[id(mine[0])]
         self.members[first] = mine
-        for m in mine:
-            self.group[id(m)] = first
+        for m in mine if first != at else (node,):
+            self.group[m] = first
 
     def is_near(self, maker: Node, shape: tuple[int, ...]) -> bool:
         """Whether the node that made an operand could be in the same pass."""
-        return id(maker) in self.group and can_join(maker) and maker.outputs[0].shape == shape
+        return maker in self.joining and maker.outputs[0].shape == shape
 
-    def allowed(self, members: list[Node]) -> bool:
-        """Whether all of them may run where the first one stands."""
-        inside = {id(m) for m in members}
-        first = min(self.position[i] for i in inside)
-        for m in members:
+    def allowed(self, chosen: list[int], node: Node) -> bool:
+        """Whether these groups and a node may all run where the first group stands: for that group
+        itself it is known.
+        """
+        first = chosen[0]
+        inside = {m for g in chosen for m in self.members[g]} | {node}
+        for m in (*[m for g in chosen[1:] for m in self.members[g]], node):
             for v in m.values():
                 maker = self.program.root(v).node
-                if id(maker) not in inside and self.position.get(id(maker), -1) >= first:
+                if self.position.get(maker, -1) >= first and maker not in inside:
                     return False
             for v in self.previous.get(m.outputs[0], ()):
                 if any(self.late(u, first, m, inside) for u in [v.node, *self.users.get(v, ())]):
                     return False
         return True
 
-    def late(self, other: Node, first: int, writer: Node, inside: set[int]) -> bool:
+    def late(self, other: Node, first: int, writer: Node, inside: set[Node]) -> bool:
         """Whether `other` stands between the place of the group and that of its `writer`."""
-        at = self.position.get(id(other), -1)
-        return id(other) not in inside and first < at < self.position[id(writer)]
+        at = self.position.get(other, -1)
+        return first < at < self.position[writer] and other not in inside
 
     def put_off(self, first: int) -> None:
         """Let members of a group go to the later group that alone reads what they make, where that
@@ -93,7 +97,7 @@ class Groups:
         """
         for node in reversed(self.members[first]):
             readers = self.readers(node)
-            if self.group[id(node)] != first or len(readers) != 1 or not can_join(node):
+            if self.group[node] != first or len(readers) != 1 or node not in self.joining:
                 continue
             (target,) = readers
             value = node.outputs[0]
@@ -107,10 +111,10 @@ class Groups:
 
     def move(self, moved: list[Node], first: int, target: int) -> None:
         """From one group to a later one."""
-        inside = {id(m) for m in moved}
-        self.members[first] = [m for m in self.members[first] if id(m) not in inside]
+        inside = set(moved)
+        self.members[first] = [m for m in self.members[first] if m not in inside]
         together = [*moved, *self.members[target]]
-        self.members[target] = sorted(together, key=lambda m: self.position[id(m)])
+        self.members[target] = sorted(together, key=lambda m: self.position[m])
         self.group.update(dict.fromkeys(inside, target))
 
     def readers(self, node: Node) -> set[int]:
@@ -118,28 +122,28 @@ class Groups:
         value = node.outputs[0]
         if value in self.wanted or not self.program.lasts(value):
             return set()
-        return {self.group[id(u)] for u in self.users[value] if id(u) in self.group}
+        return {self.group[u] for u in self.users[value] if u in self.group}
 
     def leading_to(self, node: Node, members: list[Node]) -> list[Node]:
         """The node, and those members of its group whose results only they read."""
-        found, inside = [node], {id(node)}
+        found, inside = [node], {node}
         for m in reversed(members):
-            users = [u for u in self.users[m.outputs[0]] if id(u) in self.group]
-            if users and self.readers(m) and all(id(u) in inside for u in users):
+            users = [u for u in self.users[m.outputs[0]] if u in self.group]
+            if users and self.readers(m) and all(u in inside for u in users):
                 found.append(m)
-                inside.add(id(m))
+                inside.add(m)
         return found
 
     def kept_longer(self, moved: list[Node], target: int) -> float:
         """Bytes times places for which operands must be there that others no longer read."""
-        inside, found = {id(m) for m in moved}, 0.0
+        inside, found = set(moved), 0.0
         for root in {self.program.root(v) for m in moved for v in m.values()}:
-            if id(root.node) in inside or root in self.wanted:
+            if root.node in inside or root in self.wanted:
                 continue
             if not self.program.lasts(root):
                 return float("inf")
-            users = [u for u in self.users[root] if id(u) in self.group and id(u) not in inside]
-            last = max((self.group[id(u)] for u in users), default=0)
+            users = [u for u in self.users[root] if u in self.group and u not in inside]
+            last = max((self.group[u] for u in users), default=0)
             found += root.nbytes * max(target - last, 0)
         return found
 

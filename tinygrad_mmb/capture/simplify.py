@@ -74,9 +74,10 @@ class Program:
         known: dict[Any, Value] = {}
         kept = []
         for node in self.nodes:
-            node.args = mapped(node.args, self.found)
-            node.options = mapped(node.options, self.found)
-            node.reads = None
+            if any(v in self.alias for v in node.values()):
+                node.args = mapped(node.args, self.found)
+                node.options = mapped(node.options, self.found)
+                node.reads = None
             if len(node.outputs) == 1 and node.kind in ("copy", "view", "ufunc", "put"):
                 value = node.outputs[0]
                 same = self._copied(node, value)
@@ -128,19 +129,19 @@ class Program:
         return [*final, *given, *[v for _, v in self.grads if v is not None]]
 
     def _drop_dead(self) -> None:
-        live = {id(v.node) for v in self.wanted()}
+        live = {v.node for v in self.wanted()}
         kept = []
         for node in reversed(self.nodes):
-            if id(node) in live or node.kind == "update":
+            if node in live or node.kind == "update":
                 kept.append(node)
-                live.update([id(v.node) for v in node.values()])
-                live.update([id(v.node) for v in node.writes])
+                live.update([v.node for v in node.values()])
+                live.update([v.node for v in node.writes])
         self.nodes = kept[::-1]
 
     def _write_in_place(self) -> None:
         """m[...] = β m + (1 - β) g: the sum is written into m, not copied there."""
         users = users_of(self.nodes)
-        position = {id(n): k for k, n in enumerate(self.nodes)}
+        position = {n: k for k, n in enumerate(self.nodes)}
         wanted = set(self.wanted())
         previous = previous_versions(self)
         gone = set()
@@ -155,13 +156,13 @@ class Program:
                 target.shape, target.dtype, target.strides)  # fmt: skip
             if not same or source in self.homes or source in wanted or len(users[source]) != 1:
                 continue
-            first = position[id(source.node)]
-            if any(first < position[id(u)] < at for v in previous[target] for u in users[v]):
+            first = position[source.node]
+            if any(first < position[u] < at for v in previous[target] for u in users[v]):
                 continue  # somebody still reads what m held
             source.node.outputs[0] = target
             target.node = source.node
-            gone.add(id(node))
-        self.nodes = [n for n in self.nodes if id(n) not in gone]
+            gone.add(node)
+        self.nodes = [n for n in self.nodes if n not in gone]
 
 
 def is_elementwise(node: Node) -> bool:
@@ -225,8 +226,11 @@ def key_of(node: Node, value: Value) -> Any:
 
 def described(tree: Any) -> Any:
     """Arguments as something to look up; 1 and 1.0 and True are three things."""
-    if isinstance(tree, (tuple, list)):
-        return (type(tree), *[described(x) for x in tree])
-    if isinstance(tree, dict):
+    kind = type(tree)
+    if kind is Value:
+        return tree
+    if issubclass(kind, (tuple, list)):
+        return (kind, *[described(x) for x in tree])
+    if issubclass(kind, dict):
         return tuple([(k, described(v)) for k, v in tree.items()])
-    return tree if isinstance(tree, Value) else (type(tree), tree)
+    return kind, tree

@@ -20,10 +20,10 @@ class Storage:
     needs no more memory than a plain one.
     """
 
-    __slots__ = ("first", "initial", "root", "start", "value", "versions")
+    __slots__ = ("first", "initial", "root", "value", "versions")
 
-    def __init__(self, start: int, value: Value, root: Any = None) -> None:
-        self.start, self.value, self.first, self.root = start, value, value, root
+    def __init__(self, value: Value, root: Any = None) -> None:
+        self.value, self.first, self.root = value, value, root
         self.versions: list[Value] = []  # what was written into it since
         self.initial: Any = None  # of an input that is written: what it held before
 
@@ -96,9 +96,9 @@ def owner(array: Any) -> Any:
     return array
 
 
-def region_of(array: Any, storage: Storage) -> Region | None:
-    """How `array` looks at a storage; None if it is the whole, as it lies there."""
-    offset, whole = address(array) - storage.start, storage.first
+def region_of(array: Any, storage: Storage, offset: int) -> Region | None:
+    """How `array` looks at a storage, `offset` bytes behind its start; None if it is the whole."""
+    whole = storage.first
     same = array.shape == whole.shape and array.strides == whole.strides
     if same and not offset and array.dtype == whole.dtype:
         return None
