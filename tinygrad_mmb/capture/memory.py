@@ -145,8 +145,7 @@ class Memory:
         root, last = self.program.root, {}
         for at, nodes in enumerate(order):
             for node in nodes:
-                for v in node.values():
-                    last[root(v)] = at
+                last.update(dict.fromkeys(self.program.roots[node], at))
         for v in self.program.wanted():
             last[root(v)] = len(order)
         for nodes in reversed(order):  # what a call returns may be the memory that it was given
@@ -166,41 +165,44 @@ class Memory:
         Inside an elementwise pass memory is handed on only from place to place exactly, as the
         pass may go through all its members block by block.
         """
-        here = {v for n in nodes for v in n.outputs}
-        readers = inside_readers(self.program, nodes)
+        here = [v for n in nodes for v in n.outputs]
+        roots = [self.program.roots[n] for n in nodes]
+        readers = {v: k for k, read in enumerate(roots) for v in read}  # the last one in the pass
+        ends = [v for v in readers if self.last[v] == at]
         spare: dict[int, list[Piece]] = {}
-        freed: set[Value] = set()
+        freed: set[Value] = set()  # whose memory has been handed on
         for k, node in enumerate(nodes):
+            ending = [v for v in roots[k] if self.last[v] == at and readers[v] == k]
             for value in node.outputs:
                 if self.in_arena(value):
-                    self._empties(node, at)
-                    self.of[value] = self._piece(value, node, at, k, readers, spare, freed)
-            for v in {self.program.root(v) for v in node.values()} & here:
-                unread = readers[v] == k and self.last[v] == at and v not in freed
-                if unread and v in self.of:
+                    self._empties(roots[k], at)
+                    self.of[value] = self._piece(value, node, at, ending, spare, freed)
+            for v in ending:
+                if v in self.of and v not in freed and v.node in nodes:
                     spare.setdefault(v.nbytes, []).append(self.of[v])
                     freed.add(v)
-        self.inner |= {v for v in here if self.last.get(v, -1) <= at and len(nodes) > 1}
-        ended = [v for v in {*here, *readers} if self.last.get(v, -1) <= at and v in self.of]
+        unread = [v for v in here if self.last.get(v, -1) <= at]
+        if len(nodes) > 1:
+            self.inner.update(unread)
         kept = {id(self.of[v]) for v in here if self.last.get(v, -1) > at and v in self.of}
-        for v in ended:  # one piece may have served several
-            if id(self.of[v]) not in kept:
-                self.of[v].end = at
+        for v in (*unread, *ends):
+            piece = self.of.get(v)
+            if piece is not None and id(piece) not in kept:  # it may have served several
+                piece.end = at
 
     def _piece(
         self,
         value: Value,
         node: Node,
         at: int,
-        k: int,
-        readers: dict[Value, int],
+        ending: list[Value],
         spare: dict[int, list[Piece]],
         freed: set[Value],
     ) -> Piece:
         """In the place of an operand that is read here for the last time, or elsewhere."""
-        for operand in candidates(node):
+        for operand in candidates(node) if ending else ():
             v, region = self.program.region(operand)
-            if v not in self.of or v in freed or self.last[v] != at or readers[v] != k:
+            if v not in ending or v not in self.of or v in freed:
                 continue
             there = (0 if region is None else region.offset, v.nbytes, operand.shape)
             if (*there, operand.strides) == (0, value.nbytes, value.shape, value.strides):
@@ -210,10 +212,9 @@ class Memory:
             return spare[value.nbytes].pop()
         return self._new(value, at)
 
-    def _empties(self, node: Node, at: int) -> None:
+    def _empties(self, roots: list[Value], at: int) -> None:
         """Memory without values that somebody reads all the same."""
-        for v in node.values():
-            v = self.program.root(v)
+        for v in roots:
             if v.node.kind == "empty" and v not in self.of:
                 self.of[v] = self._new(v, at)
 
@@ -225,11 +226,6 @@ def candidates(node: Node) -> list[Value]:
     if not is_elementwise(node):
         return []
     return [v for v in node.args if isinstance(v, Value)]
-
-
-def inside_readers(program: Program, nodes: list[Node]) -> dict[Value, int]:
-    """For each value read here, which of the nodes is the last to read it."""
-    return {program.root(v): k for k, node in enumerate(nodes) for v in node.values()}
 
 
 def rounded(nbytes: int) -> int:

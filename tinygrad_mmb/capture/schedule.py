@@ -77,8 +77,8 @@ class Groups:
         first = chosen[0]
         inside = {m for g in chosen for m in self.members[g]} | {node}
         for m in (*[m for g in chosen[1:] for m in self.members[g]], node):
-            for v in m.values():
-                maker = self.program.root(v).node
+            for v in self.program.roots[m]:
+                maker = v.node
                 if self.position.get(maker, -1) >= first and maker not in inside:
                     return False
             for v in self.previous.get(m.outputs[0], ()):
@@ -137,7 +137,7 @@ class Groups:
     def kept_longer(self, moved: list[Node], target: int) -> float:
         """Bytes times places for which operands must be there that others no longer read."""
         inside, found = set(moved), 0.0
-        for root in {self.program.root(v) for m in moved for v in m.values()}:
+        for root in {v for m in moved for v in self.program.roots[m]}:
             if root.node in inside or root in self.wanted:
                 continue
             if not self.program.lasts(root):

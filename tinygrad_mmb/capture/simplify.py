@@ -31,6 +31,7 @@ class Program:
         self._own_gradients()
         self._drop_dead()
         self._write_in_place()
+        self.roots = {n: [self.root(v) for v in n.values()] for n in self.nodes}
 
     def found(self, x: Any) -> Any:
         """What stands for a value now."""
@@ -44,7 +45,8 @@ class Program:
     def root(self, value: Value) -> Value:
         """The whole memory that a value looks at."""
         while value.node.kind == "view":
-            value = self.found(value.node.args[0])
+            value = value.node.args[0]
+            value = self.alias.get(value, value)  # once is enough: nodes are folded in their order
         return value
 
     def region(self, value: Value) -> tuple[Value, Region | None]:
@@ -183,9 +185,7 @@ def users_of(nodes: list[Node]) -> dict[Value, list[Node]]:
     """For each value, the nodes that read it, itself or through views."""
     users: dict[Value, list[Node]] = {v: [] for n in nodes for v in n.outputs}
     for node in nodes:
-        for value in node.values():
-            users.setdefault(value, []).append(node)
-        for value in node.writes:
+        for value in (*node.values(), *node.writes) if node.writes else node.values():
             users.setdefault(value, []).append(node)
     for node in reversed(nodes):
         if node.kind == "view":
