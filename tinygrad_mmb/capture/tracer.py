@@ -43,8 +43,8 @@ class Tracer(Calls):
 
     def ufunc(self, ufunc: Any, method: str, inputs: Any, options: dict[str, Any]) -> Any:
         """One call of a NumPy ufunc."""
-        function = getattr(ufunc, method)
-        out = options.pop("out", None)
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        out = options.pop("out", None) if options else None
         if not self.listens:
             return plain(function, inputs, options, out)
         if method == "at":
@@ -59,10 +59,10 @@ class Tracer(Calls):
         if target is not None and target.scalar:
             target = None
         names = tuple([self.named(x) for x in inputs])
-        named = {k: self.named(x) for k, x in options.items()}
+        named = {k: self.named(x) for k, x in options.items()} if options else {}
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.reduce"
         raw = [true(x) for x in inputs]
-        raw_options = {k: true(x) for k, x in options.items()}
+        raw_options = {k: true(x) for k, x in options.items()} if options else {}
         if target is None:
             array = function(*raw, **raw_options)
             node = self.emit("ufunc", name, names, named, function=function)
