@@ -7,9 +7,9 @@ step look for another plan, or trace anew; nothing is ever computed with a plan 
 from __future__ import annotations
 
 import functools
-import operator
 import types
 from collections.abc import Callable
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from tinygrad_mmb.autograd import anomaly
 from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.backend import get_default_device, get_default_dtype
+from tinygrad_mmb.capture.alike import Dictionaries, same, still, unchanged
 from tinygrad_mmb.capture.graph import Node, Value, mapped
 from tinygrad_mmb.capture.plan import Operand, Plan
 from tinygrad_mmb.capture.replay import at
@@ -28,7 +29,6 @@ from tinygrad_mmb.kernels import registry
 from tinygrad_mmb.nn.module import Module
 from tinygrad_mmb.optim.optimizer import Optimizer, option
 
-PLAIN = (bool, int, float, str, bytes, type(None))
 NOT_WATCHED = (types.ModuleType, type, types.FunctionType, Tensor, Module, Optimizer)
 
 
@@ -96,11 +96,6 @@ def contents(cell: Any) -> Any:
         return None
 
 
-def same(old: Any, new: Any) -> bool:
-    """The same object, or the same plain number or text."""
-    return old is new or (type(old) is type(new) and isinstance(old, PLAIN) and old == new)
-
-
 class Guards:
     """All the questions of one plan."""
 
@@ -128,25 +123,28 @@ class Guards:
         self.tensors = [t for t, _ in tensors]
         self.arrays = [array for _, array in tensors]
         self.wanting = [t._requires_grad for t, _ in tensors]
-        self.modules = [
-            (m, unchanged(before, attributes(m)), len(vars(m)))
-            for m, before in b.witness.modules.values()
+        modules = [
+            (vars(m), unchanged(before, attributes(m))) for m, before in b.witness.modules.values()
         ]
+        self.modules = Dictionaries((now, was) for now, was in modules if len(was) == len(now))
+        self.counting = [(now, was, len(now)) for now, was in modules if len(was) < len(now)]
         self.optimizers = [
             (o, o.state, [(g, g["params"], len(g["params"])) for g in o.param_groups])
             for o, _ in b.witness.optimizers.values()
         ]
-        self.states = [
-            (o.state, p, kept, dict(kept))
+        states = [
+            (o.state, p, kept)
             for o, _ in b.witness.optimizers.values()
             for p, kept in o.state.items()
         ]
-        self.leaves = [
-            (t, leaf, leaf.hooks, leaf.ready_hooks)
-            for t in self.tensors
-            if (leaf := t._leaf) is not None
-        ]
-        self.hooks = [(h, seen_by(h)) for _, _, h, _ in self.leaves if h is not None]
+        self.remembering = [(state, p) for state, p, _ in states]
+        self.remembered = [kept for _, _, kept in states]
+        self.states = Dictionaries((kept, kept) for _, _, kept in states)
+        leaves = [(t, leaf) for t in self.tensors if (leaf := t._leaf) is not None]
+        self.with_leaves = [t for t, _ in leaves]
+        self.leaves = [leaf for _, leaf in leaves]
+        self.leaf_hooks = [(leaf.hooks, leaf.ready_hooks) for leaf in self.leaves]
+        self.hooks = [(leaf.hooks, seen_by(leaf.hooks)) for leaf in self.leaves if leaf.hooks]
         grads = self._grads_of_before(a, b, plan)
         self.with_grads = [t for t, _ in grads]
         self.had_grads = [there for _, there in grads]
@@ -177,20 +175,17 @@ class Guards:
             and same_signature(self.signature, signature(args))
             and all(same(old, read()) for read, old in self.outside)
             and all(same(v, vars(x).get(k)) for x, was in self.objects for k, v in was.items())
-            and all(map(operator.is_, [t.__dict__["array"] for t in self.tensors], self.arrays))
+            and all(map(is_, [t.array for t in self.tensors], self.arrays))
             and [t._requires_grad for t in self.tensors] == self.wanting
             and [t._grad is not None for t in self.with_grads] == self.had_grads
             and self._arguments_hold(arrays)
-            and all(len(vars(m)) == n and still(vars(m), was) for m, was, n in self.modules)
+            and self.modules.hold()
+            and all(len(now) == n and still(now, was) for now, was, n in self.counting)
             and all(o.state is s and groups_hold(o, groups) for o, s, groups in self.optimizers)
-            and all(
-                s.get(p) is kept and len(kept) == len(was) and still(kept, was)
-                for s, p, kept, was in self.states
-            )
-            and all(
-                t._leaf is leaf and leaf.hooks is hooks and leaf.ready_hooks is ready
-                for t, leaf, hooks, ready in self.leaves
-            )
+            and all(map(is_, [s.get(p) for s, p in self.remembering], self.remembered))
+            and self.states.hold()
+            and all(map(is_, [t._leaf for t in self.with_leaves], self.leaves))
+            and [(leaf.hooks, leaf.ready_hooks) for leaf in self.leaves] == self.leaf_hooks
             and all(seen_by(hooks) == was for hooks, was in self.hooks)
             and all(same(value, option(*read)) for read, value in self.options)
             and self.branches()
@@ -282,26 +277,6 @@ def same_signature(old: Any, new: Any) -> bool:
         return bool(old == new)
     except Exception:
         return False
-
-
-def still(attributes: dict[str, Any], was: dict[str, Any]) -> bool:
-    """Whether these attributes are what they were; others may have come."""
-    try:
-        if attributes == was:  # compares identities first, so Tensors are not asked
-            return True
-        for name, old in was.items():
-            new = attributes[name]
-            if new is not old and (type(new) is not type(old) or isinstance(new, Tensor)
-                                   or new != old):  # fmt: skip
-                return False
-    except Exception:
-        return False
-    return True
-
-
-def unchanged(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """The attributes that the step itself left alone: counters of a module are its own affair."""
-    return {k: v for k, v in after.items() if k in before and still({k: v}, {k: before[k]})}
 
 
 def groups_hold(optimizer: Any, groups: list[Any]) -> bool:

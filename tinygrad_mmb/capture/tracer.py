@@ -53,7 +53,7 @@ class Tracer(Calls):
             if out is not None:
                 raise self.untraceable(f"{ufunc.__name__}.{method} with out=")
             return self.call(function, inputs, options, ufunc.__name__)
-        target = None if out is None or out[0] is None else out[0]
+        target = None if out is None else out[0]
         if target is not None and type(target) is not Recording:
             target = self.enter(target)
         if target is not None and target.scalar:
@@ -70,7 +70,7 @@ class Tracer(Calls):
         self.before_write(target)
         function(*raw, out=target.value, **raw_options)
         self.wrote(target, self.emit("ufunc", name, names, named, function=function))
-        return out[0]
+        return target if out is None else out[0]
 
     def function(self, function: Any, args: Any, options: dict[str, Any]) -> Any:
         """One call of another NumPy function."""
