@@ -258,3 +258,22 @@ def test_against_a_run_in_float64_a_captured_step_errs_as_little_as_a_plain_one(
     for p, q in zip(made.model.parameters(), wide.model.parameters(), strict=True):
         error = np.linalg.norm(p.grad.array - q.grad.array) / np.linalg.norm(q.grad.array)
         assert error < 1e-5
+
+
+@pytest.mark.parametrize("fresh", [False, True], ids=["the same gradients", "new ones"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_alone_is_captured(name, fresh):
+    """Its first step makes its state, and is another one: the second and the third are alike."""
+    found = []
+    for wrap in (lambda f: f, tm.capture):
+        tm.manual_seed(0)
+        parameters = [tm.randn(3, 4, requires_grad=True), tm.randn(4, requires_grad=True)]
+        step = wrap(OPTIMIZERS[name](parameters).step)
+        for k in range(6):
+            for p in parameters if fresh or not k else ():
+                p.grad = tm.randn(*p.shape)
+            step()
+        found.append(parameters)
+    assert step.cache_info().replays >= 3
+    for p, q in zip(*found, strict=True):
+        np.testing.assert_array_equal(p.array, q.array)

@@ -435,3 +435,49 @@ def test_a_new_group_of_parameters_is_moved_too():
         runs.append(losses + made.run(4, call))
     assert runs[0] == runs[1]
     np.testing.assert_array_equal(extra[0].array, extra[1].array)
+
+
+def test_another_tensor_with_the_same_numbers_is_another_one():
+    """A statistic of one number: compared by its value it would seem to be the old one."""
+    kept = []
+    for captured in (False, True):
+        norm = nn.BatchNorm1d(1)
+        forward = tm.capture(norm) if captured else norm
+        xs = [tm.tensor([[1.0], [3.0]]) * (k + 1) for k in range(6)]
+        for x in xs[:3]:
+            forward(x)
+        old = norm.running_mean
+        norm.running_mean = old.clone()
+        for x in xs[3:]:
+            forward(x)
+        kept.append((float(old.array[0]), float(norm.running_mean.array[0])))
+    assert kept[0] == kept[1]
+    assert kept[0][0] != kept[0][1]
+
+
+def test_a_state_of_an_optimizer_replaced_by_equal_numbers_is_another_one():
+    runs = []
+    for captured in (False, True):
+        made = training()
+        step = tm.capture(made.step) if captured else made.step
+        losses = made.run(4, step)
+        for state in made.optimizer.state.values():
+            state["step"] = state["step"].clone()
+        runs.append((losses + made.run(4, step), made))
+    assert runs[0][0] == runs[1][0]
+    assert_same(runs[0][1], runs[1][1])
+
+
+def test_a_list_in_a_module_is_watched():
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            self.factors = [2.0, 3.0]
+
+        def forward(self, x: tm.Tensor) -> tm.Tensor:
+            return x * self.factors[0] * self.factors[1]
+
+    model = Scaled()
+    forward = tm.capture(model)
+    assert [float(forward(tm.ones(1)).array[0]) for _ in range(3)] == [6.0] * 3
+    model.factors[1] = 5.0
+    assert [float(forward(tm.ones(1)).array[0]) for _ in range(3)] == [10.0] * 3

@@ -93,12 +93,18 @@ def compare_nodes(m: Node, n: Node) -> None:
             )
     for old, new in ((m.args, n.args), (m.options, n.options), (m.template, n.template)):
         if old is not new and not alike(old, new):
-            raise DifferentError(changed(n, old, new), False)
+            pair = first_pair(old, new)
+            if pair is not None and Value in map(type, pair):
+                raise DifferentError(
+                    f"{said(n.line)}: two steps in a row did different things: {n.name} of other "
+                    "arrays",
+                    True,
+                )
+            raise DifferentError(changed(n, pair), False)
 
 
-def changed(node: Node, old: Any, new: Any) -> str:
+def changed(node: Node, pair: tuple[Any, Any] | None) -> str:
     """The message about a number that is not a symbol but differs."""
-    pair = first_pair(old, new)
     what = "something" if pair is None else f"{pair[0]!r}, then {pair[1]!r},"
     return (
         f"{said(node.line)}: {what} in {node.name}: a number that Python computes in the step "

@@ -22,7 +22,7 @@ from tinygrad_mmb.capture.alike import Dictionaries, same, still, unchanged
 from tinygrad_mmb.capture.graph import Node, Value, mapped
 from tinygrad_mmb.capture.plan import Operand, Plan
 from tinygrad_mmb.capture.replay import at
-from tinygrad_mmb.capture.storage import owner
+from tinygrad_mmb.capture.storage import Spans
 from tinygrad_mmb.capture.trace import Trace
 from tinygrad_mmb.capture.witness import attributes
 from tinygrad_mmb.kernels import registry
@@ -114,9 +114,8 @@ class Guards:
             (k, s.root) for k, s in enumerate(b.arguments) if id(s.root) in held
         ]  # arguments that are also parameters, say
         self.pattern = pattern([s.root for s in b.arguments])
-        self.held = {
-            id(owner(x.array)) for x in plan.buffers if x.kind == "external" and x.array.size
-        }
+        self.held = Spans(x.array for x in plan.buffers if x.kind == "external")
+        self.written = [k for k, _ in plan.copied_back]
         tensors = [
             (t, array) for i, (t, array) in b.witness.tensors.items() if i in a.witness.tensors
         ]
@@ -193,12 +192,19 @@ class Guards:
         )
 
     def _arguments_hold(self, arrays: list[Any]) -> bool:
-        """Arguments are as distinct as they were, and nothing the step holds, but for those."""
+        """Arguments are as distinct as they were, and share memory with nothing that the step holds
+        but those that are it; if one is written, they do not overlap.
+        """
         pinned = {k for k, _ in self.pinned}
         return (
             all(arrays[k] is x for k, x in self.pinned)
             and pattern(arrays) == self.pattern
-            and all(k in pinned or id(owner(x)) not in self.held for k, x in enumerate(arrays))
+            and not any(self.held.meets(x) for k, x in enumerate(arrays) if k not in pinned)
+            and not any(
+                arrays[k] is not x and np.may_share_memory(arrays[k], x)
+                for k in self.written
+                for x in arrays
+            )
         )
 
 

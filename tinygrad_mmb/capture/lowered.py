@@ -15,7 +15,7 @@ from tinygrad_mmb.capture.plan import Instruction, Operand, Slot
 from tinygrad_mmb.capture.replay import flat
 from tinygrad_mmb.kernels.cpu.native import native
 
-FLOATS = ("float32", "float64")
+FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}  # in the byte order of this machine
 BLOCKS = 24  # values of a group that live at the same time; the machine has a few more registers
 BOOLEAN = {
     "invert": "invert",
@@ -244,7 +244,7 @@ def where(x: Operand) -> tuple[int, int, list[int]]:
 
 def is_float(dtype: Any) -> bool:
     """Whether the C++ computes in this type."""
-    return dtype.name in FLOATS and dtype.isnative
+    return dtype in FLOATS
 
 
 def span(x: Operand) -> tuple[int, int]:

@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_mmb.autograd.tensor import wrap
 from tinygrad_mmb.capture.calls import INSIDE
 from tinygrad_mmb.capture.errors import CaptureError
-from tinygrad_mmb.capture.graph import mapped
+from tinygrad_mmb.capture.graph import NESTS, mapped
 from tinygrad_mmb.capture.plan import Copied, Given, Instruction, Operand, Plan, Slot
 
 Step = tuple[Callable[..., Any], Any, dict[str, Any]]
@@ -249,10 +249,19 @@ def spread(hand_out: Callable[[Operand, Any], None], template: Any, result: Any,
 
 def flat(tree: Any) -> list[Any]:
     """All leaves; an Operand is one."""
-    if isinstance(tree, (Operand, Slot)) or not isinstance(tree, (tuple, list, dict)):
-        return [tree]
-    items = tree.values() if isinstance(tree, dict) else tree
-    return [leaf for item in items for leaf in flat(item)]
+    found: list[Any] = []
+    add_leaves((tree,), found)
+    return found
+
+
+def add_leaves(items: Any, found: list[Any]) -> None:
+    """Put all leaves of some items into a list."""
+    for x in items:
+        kind = type(x)
+        if kind is Operand or not issubclass(kind, NESTS):
+            found.append(x)
+        else:
+            add_leaves(x.values() if issubclass(kind, dict) else x, found)
 
 
 def as_type(kind: Any, items: list[Any]) -> Any:

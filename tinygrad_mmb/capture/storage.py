@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import zlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,6 +89,28 @@ def span(array: Any) -> tuple[int, int]:
         return start, start + array.nbytes
     low, high = np.lib.array_utils.byte_bounds(array)
     return low, high
+
+
+class Spans:
+    """The memory of some arrays that stay where they are."""
+
+    def __init__(self, arrays: Iterable[Any]) -> None:
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        for start, end in sorted([span(x) for x in arrays if x.size]):
+            if self.ends and start < self.ends[-1]:
+                self.ends[-1] = max(self.ends[-1], end)
+            else:
+                self.starts.append(start)
+                self.ends.append(end)
+
+    def meets(self, array: Any) -> bool:
+        """Whether an array begins before one of them ends, and ends after it begins."""
+        if not array.size:
+            return False
+        start, end = span(array)
+        at = bisect.bisect_right(self.ends, start)
+        return at < len(self.starts) and self.starts[at] < end
 
 
 def owner(array: Any) -> Any:
