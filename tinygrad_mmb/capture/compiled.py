@@ -26,6 +26,8 @@ from tinygrad_mmb.capture.plan import Instruction, Operand, Plan, Slot
 from tinygrad_mmb.capture.replay import Replay, flat
 from tinygrad_mmb.kernels.cpu.native import native
 
+PYTHON = ("call", "update", "numpy")  # kinds of instructions that are functions of Python
+
 
 class CompiledReplay(Replay):
     """A plan with its memory: calls into C++, and between them what only Python can do."""
@@ -113,12 +115,11 @@ class Lowered:
                     self._add([one])
 
     def _accept(self, members: list[Instruction], calls: list[tuple[str, Any]]) -> None:
-        for one in members:
-            for x in flat((one.inputs, one.outputs, one.part)):
-                if isinstance(x, Slot):
-                    self.numbers.add(x)
-                elif isinstance(x, Operand) and self.plan.buffers[x.buffer].kind == "result":
-                    self.results[x.buffer] = self.made[x.buffer]
+        for x in leaves_of(members):
+            if type(x) is Slot:
+                self.numbers.add(x)
+            elif type(x) is Operand and self.plan.buffers[x.buffer].kind == "result":
+                self.results[x.buffer] = self.made[x.buffer]
         self.calls[id(members[0])] = calls
         self.names.append([" ".join(m.name for m in members)] * len(calls))
         self.inside |= {id(m) for m in members[1:]}
@@ -126,9 +127,10 @@ class Lowered:
     def lower(self, members: list[Instruction]) -> list[tuple[str, Any]]:
         """Raises: UnfitError for what C++ cannot do."""
         one = members[0]
-        for x in flat([(m.inputs, m.outputs, m.part) for m in members]):
-            if isinstance(x, Operand) and not self.is_plain(x):
-                raise UnfitError
+        if one.kind in PYTHON:
+            raise UnfitError
+        if not all(self.is_plain(x) for x in leaves_of(members) if type(x) is Operand):
+            raise UnfitError
         if one.name == "matmul":
             return [("product", product(one))]
         if one.name in REDUCTIONS:
@@ -144,3 +146,8 @@ class Lowered:
         array = self.plan.buffers[x.buffer].array
         lies = array is None or (array.flags.aligned and all(s >= 0 for s in array.strides))
         return lies and x.offset % x.dtype.itemsize == 0
+
+
+def leaves_of(members: list[Instruction]) -> list[Any]:
+    """All operands, slots and numbers of some instructions."""
+    return flat([(m.inputs, m.outputs, m.part) for m in members])

@@ -58,7 +58,7 @@ class Names:
         self._new: list[tuple[Storage, weakref.ref[Any]]] = []  # not among the _spans yet
         self._starts: list[int] = []
         self._spans: list[tuple[int, int, Storage]] = []  # (end, address, ...), as in _starts
-        self._owners: dict[Storage, weakref.ref[Any]] = {}
+        self._owners: dict[Storage, tuple[int, weakref.ref[Any]]] = {}  # and where it begins
         self._freed: list[Storage] = []  # at any moment, as garbage is collected at any
 
     # -- who is being recorded
@@ -234,14 +234,17 @@ class Names:
             self._starts.insert(at, start)
             self._spans.insert(at, (end, address(array), storage))
             gone = partial(noted, self._freed, storage)
-            self._owners[storage] = weakref.ref(owner(array), gone)
+            self._owners[storage] = start, weakref.ref(owner(array), gone)
 
     def _settle(self) -> None:
         """Where all memory lies that is known, and no other: it may belong to others by now."""
         while self._freed:
             storage = self._freed.pop()
-            if self._owners.pop(storage, None) is not None:
-                at = [s for _, _, s in self._spans].index(storage)
+            if storage in self._owners:
+                start, _ = self._owners.pop(storage)
+                at = bisect.bisect_left(self._starts, start)
+                while self._spans[at][2] is not storage:
+                    at += 1
                 del self._starts[at], self._spans[at]
         for storage, array in self._new:
             if (lives := array()) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tinygrad_mmb.backend.allocator import empty_cache
 from tinygrad_mmb.capture.compare import DifferentError, Input, compared
 from tinygrad_mmb.capture.compiled import CompiledReplay
 from tinygrad_mmb.capture.compiler import is_wanted
@@ -17,6 +18,7 @@ from tinygrad_mmb.capture.simplify import Program
 from tinygrad_mmb.capture.storage import digest
 from tinygrad_mmb.capture.trace import Trace, arrays_of, trace
 
+LARGE = 1 << 22  # bytes of an arena: for smaller ones it is not worth the page faults
 PATIENCE = 4  # traces of one signature, no two alike, after which a step is refused
 
 
@@ -49,6 +51,8 @@ def traced(
             continue
         plan = planned(now, inputs)
         guards = Guards(captured.step, (args, kwargs), earlier, now, plan, objects)
+        if plan.arena_bytes > LARGE:
+            empty_cache()  # what the traced steps have used: from now on the arena takes its place
         replay = Replay(plan)
         if captured.check:
             check(now, inputs, plan, replay, arrays)

@@ -30,8 +30,10 @@ class Witness:
 
     def saw(self, t: Tensor, array: Any) -> Any:
         """The recording of what a Tensor holds."""
-        x = self.tracer.enter(array, seen=True)
-        if x.look.storage.is_input and id(t) not in self.tensors:
+        x = self.tracer.known(array)
+        if x is None:
+            x = self.tracer.enter(array, seen=True)
+        if x.look.storage.root is not None and id(t) not in self.tensors:
             self.tensors[id(t)] = (t, array)
             self.met(t)
         return x
