@@ -109,21 +109,29 @@ def load(name: str) -> Extension:
     return Extension(name, module)
 
 
+def variants() -> list[str]:
+    """The sets of instructions that "cpu" was built for and this processor has, the fastest first;
+    none where it was not built.
+    """
+    if importlib.util.find_spec("tinygrad_mmb._cpu") is None:
+        return []
+    has = importlib.import_module("tinygrad_mmb._cpu").supported()
+    return [isa for isa in has if importlib.util.find_spec(f"tinygrad_mmb._{VARIANTS[isa]}")]
+
+
 def fastest_variant() -> str:
     """The module of "cpu" to use: for the best set of instructions that this processor has, or for
     the one that MMB_CPU_ISA names.
 
     Raises: RuntimeError for a set that is unknown, not built or not there.
     """
-    asked = os.environ.get("MMB_CPU_ISA", "")
-    if importlib.util.find_spec("tinygrad_mmb._cpu") is None:
+    asked, built = os.environ.get("MMB_CPU_ISA", ""), variants()
+    if not built:
         return "cpu"
-    has = importlib.import_module("tinygrad_mmb._cpu").supported()
-    built = [isa for isa in has if importlib.util.find_spec(f"tinygrad_mmb._{VARIANTS[isa]}")]
     if asked and asked not in built:
         raise RuntimeError(
-            f"MMB_CPU_ISA is {asked!r}, but there are: {', '.join(built)}. This processor has "
-            f"{', '.join(has)}. Leave MMB_CPU_ISA unset to use the fastest."
+            f"MMB_CPU_ISA is {asked!r}, but these were built and run here: "
+            f"{', '.join(built)}. Leave MMB_CPU_ISA unset to use the fastest."
         )
     return VARIANTS[asked or built[0]]
 
