@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from tinygrad_mmb.backend import blas
+from tinygrad_mmb.backend.extension import load, variants
 from tinygrad_mmb.cli import main
 from tinygrad_mmb.data import write_idx
 from tinygrad_mmb.data.digits import load_digits
@@ -296,6 +297,43 @@ def test_a_resume_with_another_version_is_warned_about(mmb, run_a):
     code, _, err = mmb("train", "--resume", "a", "--plain")
     assert code == 0
     assert err.startswith("warning: a was started with numpy 1.0; another version is installed")
+
+
+def noted_kernels(run, **kernels):
+    """Change what a run's manifest says about its kernels; with none, take it out."""
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    manifest["kernels"] = kernels or None
+    (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def test_a_resume_with_other_kernels_is_refused_and_says_how_to_get_those_back(mmb, run_a):
+    noted_kernels(run_a, named="numba", cpu=None)
+    answer = one_line(mmb("train", "--resume", "a"))
+    assert "a: this run used the kernels of numba, now it would be" in answer
+    assert answer.endswith("Set MMB_KERNELS=numba and call again")
+
+
+@pytest.mark.skipif(len(variants()) < 2, reason="C++ kernels for one set of instructions at most")
+def test_a_resume_with_other_instructions_is_refused_and_says_how_to_get_those_back(mmb, run_a):
+    now = load("cpu").module.isa
+    other = next(isa for isa in variants() if isa != now)
+    noted_kernels(run_a, named="auto", cpu=other)
+    answer = one_line(mmb("train", "--resume", "a"))
+    assert f"used C++ kernels for {other}, now it would be C++ kernels for {now}" in answer
+    assert answer.endswith(f"Set MMB_CPU_ISA={other} and call again")
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_resume_where_the_kernels_of_then_cannot_run_is_warned_about(mmb, run_a):
+    noted_kernels(run_a, named="auto", cpu="sse9")
+    code, _, err = mmb("train", "--resume", "a", "--plain")
+    assert code == 0
+    assert err.startswith("warning: a: this run used C++ kernels for sse9, now it would be")
+
+
+def test_a_run_that_noted_no_kernels_goes_on(mmb, run_a):
+    noted_kernels(run_a)
+    assert mmb("train", "--resume", "a", "--plain")[0] == 0
 
 
 def test_evaluate_says_what_the_run_said(mmb, empty_folder):

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_mmb.backend import blas
-from tinygrad_mmb.backend.extension import PACKAGE, extensions
+from tinygrad_mmb.backend.extension import PACKAGE, extensions, load
+from tinygrad_mmb.kernels import registry
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -38,8 +39,18 @@ def environment() -> dict[str, Any]:
         "blas": {"name": blas.blas_name(), "threads": blas.blas_threads()},
         "thread_variables": {name: os.environ[name] for name in THREADS if name in os.environ},
         "extensions": {name: e.active for name, e in extensions().items()},
+        "kernels": kernels(),
         "commit": commit(),
     }
+
+
+def kernels() -> dict[str, str | None]:
+    """What decides about the last digits besides BLAS: which kernels MMB_KERNELS names ("auto"
+    unless it is set), and the set of instructions of those in C++, None where none run.
+    """
+    named, native = registry.from_environment, load("cpu").module
+    runs = native is not None and named in (registry.AUTO, "cpu")
+    return {"named": named, "cpu": native.isa if runs else None}
 
 
 def commit(folder: Path = PACKAGE) -> dict[str, Any] | None:
