@@ -87,6 +87,20 @@ def test_who_reads_again_and_again_what_nobody_changes_is_named_at_once(tmp_path
     assert ("of an ordinary variable the compiler may read once" in livelock.mend) == is_ordinary
 
 
+@pytest.mark.parametrize("read", ["*(volatile int*)flag", "atomicAdd(flag, 0)"])
+def test_a_loop_of_atomics_that_counts_its_rounds_is_named_though_the_others_wait(tmp_path, read):
+    body = f"int n = 0;\n    if (threadIdx.x == 5) while ({read} == 0) n++;\n"
+    (livelock,), _ = mistakes(tmp_path, body + "    __syncthreads(); y[threadIdx.x] = n;")
+    assert livelock.kind == "livelock" and [p.line for p in livelock.places] == [4]
+    assert livelock.message.startswith("Livelock: a loop of atomics waits for what nobody does")
+
+
+@pytest.mark.slow  # millions of atomics
+def test_millions_of_atomics_that_get_somewhere_are_no_livelock(tmp_path):
+    body = "if (threadIdx.x == 0) for (int i = 0; i < 6000000; i++) atomicAdd(flag, 1);"
+    assert mistakes(tmp_path, body + "\n    __syncthreads();")[0] == []
+
+
 def test_an_ordinary_flag_is_a_race_and_the_loop_is_named_as_the_reason(tmp_path):
     body = f"if (threadIdx.x < 32) while (*flag == 0) __threadfence_block();\n    {SET}"
     (race,), _ = mistakes(tmp_path, body, seeds=3)

@@ -182,6 +182,8 @@ void run_to_end(std::vector<int>& order) {
     }
 }
 
+long ready() { return std::count_if(threads.begin(), threads.begin() + count, [](const Thread& t) { return t.state == State::ready; }); }
+
 }  // namespace
 
 bool run_block(dim3 grid, dim3 block, uint64_t which, void (*kernel)(const void*), const void* values) {
@@ -259,7 +261,12 @@ void atomic_turn(Place at) {
     constexpr unsigned TURN = 256;
     if (++current->atomics % TURN) return;
     constexpr long PATIENCE = 20000;  // 5 million atomics of each thread, and nobody got anywhere
-    if (++rounds_of_waiting > PATIENCE * count)
+    static uint64_t news = 0;
+    if (news != spinning::news) {  // the checker saw that somebody got somewhere
+        news = spinning::news;
+        rounds_of_waiting = 0;
+    }
+    if (++rounds_of_waiting > PATIENCE * (spinning::looks ? ready() : count))
         fail("livelock", at,
              "livelock: a loop of atomics waits for what nobody does; if it waits for another block, that block runs "
              "only after this one (the emulator has no grid-wide waits)");

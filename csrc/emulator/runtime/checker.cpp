@@ -457,7 +457,7 @@ void instrumented(const void* p, std::size_t bytes, Access kind, const void* cod
         if (spinning::is_to_end) end_reader(site);
     }
     check({reinterpret_cast<uintptr_t>(p), bytes, kind, site, is_volatile, t->index, false, is_copy});
-    if (kind == Access::write) spinning::writes(p, bytes);
+    if (kind == Access::write) spinning::writes(p, bytes, true);
 }
 
 void access(const void* p, std::size_t bytes, Access kind, Place at) {
@@ -466,7 +466,7 @@ void access(const void* p, std::size_t bytes, Access kind, Place at) {
     const Site site = site_of(at);
     if (kind == Access::atomic) settle_last_write(), spinning::reads(p, site, false);
     check({reinterpret_cast<uintptr_t>(p), bytes, kind, site, false, t->index, false});
-    if (kind == Access::atomic) spinning::writes(p, bytes);
+    if (kind == Access::atomic) spinning::writes(p, bytes, false);
 }
 
 void fence() {

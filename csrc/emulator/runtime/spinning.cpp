@@ -81,8 +81,9 @@ void news_came() {
 
 // For the watchdog: is this news?
 void note(const void* p, Site site) {
-    static Spin::Read recent[256];
-    Spin::Read& last = recent[(reinterpret_cast<std::uintptr_t>(p) / 4 * 31 + site + static_cast<unsigned>(self().index) * 7) % 256];
+    static Spin::Read recent[2048];
+    const uint64_t mixed = (reinterpret_cast<std::uintptr_t>(p) + 4096 * site + static_cast<unsigned>(self().index)) * 0x9e3779b97f4a7c15u;
+    Spin::Read& last = recent[mixed >> 53];
     ++steps;
     if (last.address != p || last.site != site) news_came();
     last = {p, site};
@@ -94,6 +95,7 @@ void settle_write(Spin& spin) {
     if (std::memcmp(spin.before, spin.written, spin.bytes)) {
         spin.anchor = nullptr;
         spin.is_spinning = false;
+        news_came();
     }
     spin.written = nullptr;
 }
@@ -161,13 +163,13 @@ void reads(const void* p, Site site, bool is_ordinary) {
     compare(state());
 }
 
-void writes(const void* p, std::size_t bytes) {
+void writes(const void* p, std::size_t bytes, bool is_ordinary) {
     Spin& spin = self().spin;
     ++spin.accesses;
     ++steps;
-    news_came();
     settle_write(spin);
-    if (!spin.anchor) return;
+    if (is_ordinary) news_came();  // a loop of atomics may wait, and change nothing
+    if (is_ordinary && !spin.anchor) return;
     if (bytes > sizeof spin.before) {
         spin.anchor = nullptr;
         spin.is_spinning = false;
@@ -191,7 +193,7 @@ uint64_t steps = 0, news = 0;
 bool is_to_end = false;
 uint64_t hash_of(const void*, std::size_t, uint64_t) { return 0; }
 void reads(const void*, Site, bool) {}
-void writes(const void*, std::size_t) {}
+void writes(const void*, std::size_t, bool) {}
 void forget() {}
 }  // namespace emulator::spinning
 #endif
