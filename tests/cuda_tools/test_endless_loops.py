@@ -10,6 +10,7 @@ import pytest
 from tests.cuda_tools.programs import can_compile
 from tinygrad_mmb.emulator.build import Options, build
 from tinygrad_mmb.emulator.check import check
+from tinygrad_mmb.emulator.run import TimeLimitError
 
 pytestmark = can_compile
 watched = pytest.mark.skipif(
@@ -118,3 +119,14 @@ def test_a_flag_set_late_ends_the_wait_of_volatile_and_atomic_loops(tmp_path):
     }"""
     body = "y[threadIdx.x] = 0; __syncthreads();\n" + body
     assert mistakes(tmp_path, body, seeds=4)[0] == []
+
+
+def test_what_was_found_before_the_time_was_up_is_told(tmp_path):
+    path = tmp_path / "host_loop.cu"
+    text = PROGRAM.replace("BODY", "y[threadIdx.x / 2] = threadIdx.x;")
+    path.write_text(text.replace("cudaDeviceSynchronize();", "for (volatile int i = 0;;) i = 1;"))
+    program = build(path, Options("check"))
+    with pytest.raises(TimeLimitError) as told:
+        check(program, (), seeds=1, timeout=5)
+    assert "host_loop.cu did not end within 5 s" in str(told.value)
+    assert "\nFound until then: Data race on array y (allocated on line 10)" in str(told.value)

@@ -50,7 +50,7 @@ def run(
 ) -> Run:
     """Run the program. `options` are those of mmb_option: seed, early, yields, leaks, profile.
 
-    Raises: TimeLimitError after `timeout` seconds.
+    Raises: TimeLimitError after `timeout` seconds; it says what was found until then.
     """
     with tempfile.TemporaryDirectory() as folder:
         found, counted = Path(folder) / "findings", Path(folder) / "profile"
@@ -66,9 +66,11 @@ def run(
                 stdin=subprocess.DEVNULL if captured else None,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
+            seen = [f"\nFound until then: {f.message}" for f in findings.read(found, program)]
             raise TimeLimitError(
                 f"{program.source.name} did not end within {timeout:g} s. The checker is some 30 "
                 "times slower than a plain run: make the problem smaller, or raise --timeout."
+                + "".join(seen)
             ) from None
         output = (done.stdout or b"").decode("utf-8", "replace")
         lines = counted.read_text(encoding="utf-8").splitlines() if counted.exists() else []

@@ -42,18 +42,20 @@ namespace spinning {
 
 // The running thread reads memory, or changes it atomically. May let the others run.
 void reads(const void* p, Site site, bool is_ordinary);
-// ... writes memory, or changes it atomically.
+// ... is about to write memory, or to change it atomically: then it is not ordinary.
 void writes(const void* p, std::size_t bytes, bool is_ordinary);
 // What it does from here on may differ, though its registers do not: it met others, or read a clock.
 void forget();
 
-// For the watchdog: a number that grows whenever a thread touches memory, waits or reads a clock; one
-// that grows unless the thread reads again what it has just read; and its order to end the next reader.
 #if defined(EMULATOR_CHECK)
 constexpr bool looks = true;
 #else
-constexpr bool looks = false;
+constexpr bool looks = false;  // nothing of this is done
 #endif
+
+// For the watchdog: a number that grows whenever a thread touches memory, waits or reads a clock; one
+// that grows unless a thread reads again what it has just read, or an atomic changes nothing; and the
+// watchdog's order to end the next reader.
 extern uint64_t steps, news;
 extern bool is_to_end;
 uint64_t hash_of(const void* p, std::size_t bytes, uint64_t hash = 0);  // of whole words of 8 bytes
