@@ -14,6 +14,12 @@ def has_moments(states: Sequence[Any], amsgrad: bool) -> bool:
     return all(names <= state.keys() for state in states)
 
 
+def remembered_by_rmsprop(momentum: float, centered: bool) -> list[str]:
+    """The names of what RMSprop reads and writes beside θ, in the order of the kernels."""
+    more = ["momentum_buffer"] * (momentum > 0) + ["grad_avg"] * bool(centered)
+    return ["square_avg", *more]
+
+
 def decay(lr: float, weight_decay: float, decoupled: bool) -> tuple[float, float]:
     """(pull, shrink) in g ← g + pull · θ and θ ← shrink · θ: weight decay as a part of the
     gradient, or decoupled from it, as in AdamW.

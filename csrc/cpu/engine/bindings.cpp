@@ -35,7 +35,8 @@ PyObject* engine_twins(PyObject*, PyObject* parts) {
 
 PyMethodDef functions[] = {
     {"engine_twins", engine_twins, METH_O, "The twins of the engine, given what they need of it."},
-    {"alike", as_function(alike), METH_FASTCALL, "Whether arrays of an optimizer lie as its kernels read them."},
+    {"alike", as_function(alike), METH_FASTCALL, "Whether an optimizer's kernels may take its arrays."},
+    {"all_in_rows", all_in_rows, METH_O, "Whether all arrays of a list lie in rows."},
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The twins of optim/gathering.py, and of the question that the optimizers' kernels ask of their
 // arrays: a few hundred parameters cost Python more than the kernel that moves them.
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "state.hpp"
@@ -101,25 +102,51 @@ bool lies_like(PyObject* a, PyObject* theta) {
            std::equal(array(a)->dimensions, array(a)->dimensions + array(a)->nd, array(theta)->dimensions);
 }
 
-// Floats of one dtype, in shapes that belong together, in rows, and no parameter over another.
+struct Extent {  // the bytes from an array's first element to the end of its last
+    const char *first, *end;
+    bool written;
+    Extent(PyObject* o, int itemsize, bool writes) : first(array(o)->data), end(first + itemsize), written(writes) {
+        for (int d = 0; d < array(o)->nd; ++d) {
+            const Py_ssize_t n = array(o)->dimensions[d], way = n ? (n - 1) * array(o)->strides[d] : 0;
+            (way < 0 ? first : end) += way;
+            is_empty = is_empty || n == 0;
+        }
+    }
+    bool is_empty = false;
+};
+
+// Whether what is written lies apart from everything else.
+bool lie_apart(std::vector<Extent>& extents) {
+    std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) { return a.first < b.first; });
+    const char *end = nullptr, *end_of_written = nullptr;  // of those before
+    for (const Extent& e : extents) {
+        if (e.first < (e.written ? end : end_of_written)) return false;
+        end = std::max(end, e.end);
+        if (e.written) end_of_written = std::max(end_of_written, e.end);
+    }
+    return true;
+}
+
+// Floats of one dtype, in shapes that belong together, in rows (a gradient may lie in any way), and
+// nothing that is written over anything else: parameters are moved together, not one after the other.
 bool are_alike(PyObject* thetas, PyObject* gs, PyObject* states) {
-    std::vector<std::pair<const char*, const char*>> spans;
+    std::vector<Extent> extents;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(thetas); ++i) {
-        PyObject *theta = PyList_GET_ITEM(thetas, i), *first = PyList_GET_ITEM(thetas, 0);
+        PyObject *theta = PyList_GET_ITEM(thetas, i), *first = PyList_GET_ITEM(thetas, 0), *g = PyList_GET_ITEM(gs, i);
         if (!is_array(theta) || (array(theta)->descr != numpy.float32 && array(theta)->descr != numpy.float64)) return false;
-        if (array(theta)->descr != array(first)->descr || !in_rows(theta) || !lies_like(PyList_GET_ITEM(gs, i), theta)) return false;
-        if (!in_rows(PyList_GET_ITEM(gs, i))) return false;
+        if (array(theta)->descr != array(first)->descr || !in_rows(theta) || !lies_like(g, theta)) return false;
+        const int itemsize = array(theta)->descr == numpy.float32 ? 4 : 8;
+        const auto add = [&](PyObject* o, bool written) {
+            extents.emplace_back(o, itemsize, written);
+            if (extents.back().is_empty) extents.pop_back();
+            return reinterpret_cast<std::uintptr_t>(array(o)->data) % itemsize == 0;
+        };
+        if (!add(theta, true) || !add(g, false)) return false;
         PyObject *name, *value;
         for (Py_ssize_t at = 0; PyDict_Next(PyList_GET_ITEM(states, i), &at, &name, &value);)
-            if (!lies_like(value, theta) || !in_rows(value)) return false;
-        Py_ssize_t bytes = array(theta)->descr == numpy.float32 ? 4 : 8;
-        for (int d = 0; d < array(theta)->nd; ++d) bytes *= array(theta)->dimensions[d];
-        if (bytes) spans.emplace_back(array(theta)->data, array(theta)->data + bytes);
+            if (!lies_like(value, theta) || !in_rows(value) || !add(value, true)) return false;
     }
-    std::sort(spans.begin(), spans.end());
-    for (std::size_t i = 1; i < spans.size(); ++i)
-        if (spans[i].first < spans[i - 1].second) return false;
-    return true;
+    return lie_apart(extents);
 }
 
 bool are_lists(PyObject* const* arguments, Py_ssize_t count) {
@@ -149,6 +176,14 @@ PyObject* noted(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
         return nullptr;
     }
     return PyObject_Vectorcall(engine.noted, arguments, count, nullptr);
+}
+
+// all_in_rows(arrays): of a list of NumPy's arrays
+PyObject* all_in_rows(PyObject*, PyObject* arrays) {
+    if (!PyList_CheckExact(arrays)) Py_RETURN_FALSE;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(arrays); ++i)
+        if (!is_array(PyList_GET_ITEM(arrays, i)) || !in_rows(PyList_GET_ITEM(arrays, i))) Py_RETURN_FALSE;
+    Py_RETURN_TRUE;
 }
 
 // alike(thetas, gs, states)

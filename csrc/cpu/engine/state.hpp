@@ -60,6 +60,7 @@ PyObject* chain_rule(PyObject*, PyObject* const* arguments, Py_ssize_t count, Py
 PyObject* gathered(PyObject*, PyObject* const* arguments, Py_ssize_t count);
 PyObject* noted(PyObject*, PyObject* const* arguments, Py_ssize_t count);
 PyObject* alike(PyObject*, PyObject* const* arguments, Py_ssize_t count);
+PyObject* all_in_rows(PyObject*, PyObject* arrays);
 PyObject* fill_gradients(PyObject*, PyObject* const* arguments, Py_ssize_t count);
 
 }  // namespace mmb

@@ -4,8 +4,7 @@
 //
 //   bytes  28 an element (θ, m, v read and written, g read): the memory's speed is the limit
 #include "python/kernel_table.hpp"
-#include "pool.hpp"
-#include "simd.hpp"
+#include "update.hpp"
 
 namespace mmb {
 namespace {
@@ -20,7 +19,7 @@ void update(T* theta, const T* g, T* m, T* v, T* v_max, Index n, const Options& 
     const T lr = o.lr_t, correction = o.correction, eps = o.eps, sign = o.sign, pull = o.pull, shrink = o.shrink;
     const T beta1 = o.beta1, beta2 = o.beta2, rest1 = 1 - o.beta1, rest2 = 1 - o.beta2;
     each_vector<T>(n, [&](Index i, Index k) {
-        const Vec<T> p = load(theta + i, k), d = sign * load(g + i, k) + pull * p;
+        const Vec<T> p = load(theta + i, k), d = slope<T>(load(g + i, k), p, sign, pull);
         const Vec<T> mean = beta1 * load(m + i, k) + rest1 * d;
         const Vec<T> square = beta2 * load(v + i, k) + rest2 * (d * d);
         store(m + i, mean, k);
@@ -37,32 +36,13 @@ void update(T* theta, const T* g, T* m, T* v, T* v_max, Index n, const Options& 
     });
 }
 
-constexpr Index chunk = 32768;  // elements that one thread takes at a time: 0.5 MB of four arrays
-
 template <class T>
 void adam(const List<T>& theta, const List<const T>& g, const List<T>& m, const List<T>& v, const List<T>& v_max,
           const std::vector<double>& lr_t, const std::vector<double>& correction, double beta1, double beta2, double eps,
           double sign, double pull, double shrink, bool eps_inside) {
-    const std::size_t count = theta.size();
-    expect(g.size() == count && m.size() == count && v.size() == count && lr_t.size() == count &&
-               correction.size() == count && (v_max.empty() || v_max.size() == count),
-           "as many gradients and states as parameters");
-    struct Piece {
-        std::size_t parameter;
-        Index start;
-    };
-    std::vector<Piece> pieces;
-    for (std::size_t k = 0; k < count; ++k) {
-        const Index n = theta[k].size;
-        expect(g[k].size == n && m[k].size == n && v[k].size == n && (v_max.empty() || v_max[k].size == n),
-               "a gradient and states of the parameter's size");
-        for (Index start = 0; start < n; start += chunk) pieces.push_back({k, start});
-    }
-    parallel_for(static_cast<Index>(pieces.size()), [&](Index i) {
-        const auto [k, s] = pieces[i];
+    each_stretch<T>(theta, g, {&m, &v, &v_max}, {&lr_t, &correction}, [&](std::size_t k, Index at, Index n) {
         const Options o{lr_t[k], correction[k], beta1, beta2, eps, sign, pull, shrink, eps_inside};
-        update<T>(&theta[k][s], &g[k][s], &m[k][s], &v[k][s], v_max.empty() ? nullptr : &v_max[k][s],
-                  std::min(chunk, theta[k].size - s), o);
+        update<T>(&theta[k][at], &g[k][at], &m[k][at], &v[k][at], from(v_max, k, at), n, o);
     });
 }
 

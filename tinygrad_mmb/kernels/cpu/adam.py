@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.cpu.updates import are_alike
+from tinygrad_mmb.kernels.cpu.updates import are_alike, in_rows, memories
 from tinygrad_mmb.kernels.terms import decay, has_moments
 
 
@@ -20,8 +20,8 @@ def takes(
 
 @cpu_kernel("Adam.update", accepts=takes)
 def adam(
-    thetas: Sequence[Array],
-    gs: Sequence[Array],
+    thetas: list[Array],
+    gs: list[Array],
     states: Sequence[Any],
     ts: Sequence[float],
     *,
@@ -38,10 +38,10 @@ def adam(
     pull, shrink = decay(lr, weight_decay, decoupled_weight_decay)
     native.adam(
         thetas,
-        gs,
-        [state["exp_avg"] for state in states],
-        [state["exp_avg_sq"] for state in states],
-        [state["max_exp_avg_sq"] for state in states] if amsgrad else [],
+        in_rows(gs),
+        memories(states, "exp_avg"),
+        memories(states, "exp_avg_sq"),
+        memories(states, "max_exp_avg_sq", amsgrad),
         [lr / (1 - beta1**t) for t in ts],
         [1 / (1 - beta2**t) for t in ts],
         *(beta1, beta2, eps, -1.0 if maximize else 1.0, pull, shrink, eps_mode == "inside"),

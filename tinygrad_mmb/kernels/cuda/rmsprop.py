@@ -8,19 +8,14 @@ from typing import Any
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.launch import contiguous, cuda_kernel
 from tinygrad_mmb.kernels.launch.table import is_updatable, update_all
-
-
-def names_of(momentum: float, centered: bool) -> list[str]:
-    """What is remembered, in the order of the kernel."""
-    more = ["momentum_buffer"] * (momentum > 0) + ["grad_avg"] * bool(centered)
-    return ["square_avg", *more]
+from tinygrad_mmb.kernels.terms import remembered_by_rmsprop
 
 
 def takes(
     thetas: Sequence[Array], gs: Sequence[Array], states: Sequence[Any], ts: Any, **options: Any
 ) -> bool:
     """Whether all parameters have what the options ask for, as floats that lie in rows."""
-    names = names_of(options["momentum"], options["centered"])
+    names = remembered_by_rmsprop(options["momentum"], options["centered"])
     return all(state.keys() >= {*names} for state in states) and is_updatable(thetas, gs, states)
 
 
@@ -39,7 +34,7 @@ def rmsprop(
     centered: bool,
     maximize: bool,
 ) -> None:
-    names = names_of(momentum, centered)
+    names = remembered_by_rmsprop(momentum, centered)
     rows = [
         ((theta, contiguous(g), *[state[name] for name in names]), (0.0, 0.0))
         for theta, g, state in zip(thetas, gs, states, strict=True)
