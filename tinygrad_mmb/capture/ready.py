@@ -51,8 +51,7 @@ def traced(
             continue
         plan = planned(now, inputs)
         guards = Guards(captured.step, (args, kwargs), earlier, now, plan, objects)
-        if plan.arena_bytes > LARGE:
-            empty_cache()  # what the traced steps have used: from now on the arena takes its place
+        hand_back(plan)  # what the traced steps have used: from now on the arena takes its place
         replay = Replay(plan)
         if captured.check:
             check(now, inputs, plan, replay, arrays)
@@ -63,6 +62,7 @@ def traced(
         written = [t.memory for t, x in now.witness.tensors.values() if id(x) in held]
         earlier.witness.forget()
         now.witness.forget()
+        hand_back(plan)  # the gradients of before
         return now, Ready(plan, replay, guards, written)
     if reason is not None and (not reason.structure or len(before) + 1 >= PATIENCE):
         now.witness.undo()
@@ -79,6 +79,12 @@ def planned(now: Trace, inputs: list[Input]) -> Plan:
     """The plan of one program."""
     program = Program(now, inputs)
     return Lowering(program, scheduled(program), now.tracer.reads).plan()
+
+
+def hand_back(plan: Plan) -> None:
+    """Give what is kept for later arrays back to the system, if there is much of it."""
+    if plan.arena_bytes > LARGE:
+        empty_cache()
 
 
 def contents(t: Trace) -> dict[int, tuple[Any, int]]:
@@ -102,6 +108,7 @@ def check(now: Trace, inputs: list[Input], plan: Plan, replay: Replay, arrays: l
     kept = [(t, g) for t, _ in grads if (g := t._grad) is not None and id(g.array) in added]
     for t, _ in grads:
         t._grad = None
+    hand_back(plan)
     try:
         for _, s in written:
             s.root[...] = s.initial
