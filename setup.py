@@ -165,6 +165,11 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
             else:
                 ext.extra_compile_args = ["-std=c++17", "-O3", "-fvisibility=hidden"]
             self.force = True  # setuptools does not see headers and kernels change
+            if name in (*VARIANTS, "emulator", "cuda"):
+                # before anything is compiled: who edits meanwhile gets a module that is not used
+                kind = "cpu" if name in VARIANTS else name
+                digest = backend("extension", "digest")(kind, ROOT / SOURCES)
+                ext.define_macros.append(("MMB_SOURCES", digest))
             if name in VARIANTS:
                 self.add_cpu(ext, name)
             elif name == "cuda":
@@ -209,10 +214,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
             *self.cpu_objects(ext, module, VARIANTS[module], special),
         ]
         ext.extra_compile_args += flags
-        ext.define_macros += [
-            ("MMB_ISA", module[4:] or "generic"),
-            ("MMB_SOURCES", backend("extension", "digest")("cpu", ROOT / SOURCES)),
-        ]
+        ext.define_macros.append(("MMB_ISA", module[4:] or "generic"))
         ext.libraries += ["pthread"]
 
     def cpu_objects(
@@ -237,10 +239,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         ext.extra_objects = kernels.all()
         ext.include_dirs += [str(path) for path in include]
         ext.extra_compile_args += EMULATOR_FLAGS
-        ext.define_macros += [
-            ("MMB_MODULE", "_emulator"),
-            ("MMB_SOURCES", backend("extension", "digest")("emulator", ROOT / SOURCES)),
-        ]
+        ext.define_macros.append(("MMB_MODULE", "_emulator"))
         ext.libraries += ["dl"]
 
     def add_cuda(self, ext: Extension) -> None:
@@ -268,7 +267,6 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         ext.define_macros += [
             ("MMB_MODULE", "_cuda"),
             ("MMB_CUDA", "1"),
-            ("MMB_SOURCES", backend("extension", "digest")("cuda", ROOT / SOURCES)),
             ("MMB_ARCHITECTURES", ".".join(named)),
         ]
 
