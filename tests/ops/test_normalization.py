@@ -82,6 +82,10 @@ def test_dropout_of_everything_and_of_nothing():
     np.testing.assert_array_equal(F.dropout(tm.ones(3), 0.0).numpy(), 1.0)
     x = tm.ones(3)
     assert F.dropout(x, training=False) is x
+    generator = tm.Generator().manual_seed(4)
+    assert F.dropout(x, 0.0, generator=generator) is x  # as in PyTorch; and nothing was drawn:
+    first = tm.rand(3, generator=generator)
+    assert tm.equal(first, tm.rand(3, generator=tm.Generator().manual_seed(4)))
     assert F.dropout(x, 1.0, inplace=True) is x and x.sum().item() == 0.0
 
 

@@ -69,10 +69,11 @@ def dropout(
 ) -> X:
     """Each value zeroed with probability p and the rest divided by 1 - p, so that the mean stays.
 
+    With p = 0 it is `input` itself and nothing is drawn, as in PyTorch.
     Raises: ValueError for p outside [0, 1].   (Srivastava et al., 2014; "inverted".)
     """
     check_probability("dropout", p)
-    if not training:
+    if not training or p == 0.0:
         return input
     refuse_integers("dropout", input, p)
     key = key_of(generator)
