@@ -16,6 +16,7 @@ template <class T>
 constexpr Index block_depth = (registers == 32 ? 1536 : 1024) / sizeof(T);
 template <class T>
 constexpr Index deepest = block_depth<T> * 3 / 2;
+static_assert(at_once<float> <= block_depth<float> && at_once<double> <= block_depth<double>, "one block is not cut");
 template <class T>
 constexpr Index block_rows = Tile<T>::rows * (registers == 32 ? 19 : 43);
 

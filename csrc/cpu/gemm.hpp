@@ -31,9 +31,13 @@ Factor<T> factor(const Matrix<const T>& m) {
     return {m.data, m.row_stride, m.col_stride};
 }
 
+// The longest sums that are stored at once; longer ones in parts.
+template <class T>
+constexpr Index at_once = 1024 / sizeof(T);
+
 // c (m, n) = epilogue(A (m, k) B (k, n)); rows of c lie c_stride apart. c overlaps neither A nor B. It may
-// be the epilogue's add or gate, in place, if k is at most 256 (float) or 128 (double): longer sums are
-// stored in parts, over what the last part would read.
+// be the epilogue's add or gate, in place, if k is at most at_once: the parts of longer sums would lie over
+// what the last part reads.
 template <class T>
 void gemm(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_stride, const Epilogue<T>& e = {});
 

@@ -10,6 +10,7 @@ number of threads.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,14 @@ from tinygrad_mmb.capture.lowered import (
     Pass,
     UnfitError,
     copying,
+    fused_product,
     product,
     reduction,
 )
+from tinygrad_mmb.capture.natively import NATIVE
 from tinygrad_mmb.capture.plan import Instruction, Operand, Plan, Slot
-from tinygrad_mmb.capture.replay import Replay, flat
+from tinygrad_mmb.capture.product import product as product_and_more
+from tinygrad_mmb.capture.replay import Replay, aligned, at, flat
 from tinygrad_mmb.kernels.cpu.native import native
 
 PYTHON = ("call", "update", "numpy")  # kinds of instructions that are functions of Python
@@ -37,6 +41,7 @@ class CompiledReplay(Replay):
         self.numbers = np.zeros(len(plan.scalars))
         self.native: Any = None
         self.native_runs: list[list[int]] = []  # first instruction, and the one behind the last
+        self.called: list[str] = []  # of the steps that are Python's
         super().__init__(plan, arena)
 
     def _prepare(self, one: Instruction) -> None:
@@ -45,10 +50,14 @@ class CompiledReplay(Replay):
         calls = self.lowered.calls.get(id(one))
         if calls is None:
             if id(one) not in self.lowered.inside:
+                before = len(self.steps)
                 super()._prepare(one)
+                self.called += [one.name] * (len(self.steps) - before)
             return
         first = len(self.native)
         for name, args in calls:
+            if name == "kernel":
+                args = args[0], tuple([self._argument(x) for x in args[1]])
             getattr(self.native, name)(*args)
         end = len(self.native)
         if self.native_runs and self.steps[-1][1] is self.native_runs[-1]:
@@ -59,7 +68,9 @@ class CompiledReplay(Replay):
 
     def _start(self) -> None:
         """The program in C++, and where it hears of numbers and results."""
-        memory = [x if b.kind != "result" else b.nbytes
+        for buffer, place in self.lowered.fixed.items():
+            self.memory[buffer] = at(aligned(self.plan.buffers[buffer].nbytes), place)
+        memory = [b.nbytes if x is None else x
                   for b, x in zip(self.plan.buffers, self.memory, strict=True)]  # fmt: skip
         self.native = native.Replay(memory, self.numbers)
         for slot in self.lowered.numbers:
@@ -67,28 +78,47 @@ class CompiledReplay(Replay):
         for place in self.lowered.results.values():
             self.targets.setdefault(place.buffer, []).append((self.native, place.buffer, place))
 
+    def _argument(self, x: Any) -> Any:
+        """An argument of a kernel as it will be at every replay."""
+        return self.array(x) if isinstance(x, Operand) else x
+
+    def moves(self, x: Any) -> bool:
+        """Whether an operand is known only while a replay runs."""
+        return super().moves(x) and not (type(x) is Operand and x.buffer in self.lowered.fixed)
+
     @property
     def python_calls(self) -> int:
         """Steps of a replay that are not C++."""
         return len(self.steps) - len(self.native_runs)
 
-    def profile(self) -> list[tuple[str, float]]:
-        """Run the C++ of the last step once more, and undo it: names, and seconds of each."""
+    def profile(self, arrays: list[Any]) -> list[tuple[str, float]]:
+        """One step, undone afterwards: its instructions and calls, and how many seconds each took.
+
+        `arrays` are those that the step is given; numbers of the host are those of the last step.
+        """
         held = [(a, a.copy()) for a in self.memory if a is not None and a.flags.writeable]
-        names = [n for calls in self.lowered.names for n in calls]
-        found: list[float] = []
-        for first, end in self.native_runs:
-            found += self.native.profile(first, end)
+        self._bring(arrays)
+        names = iter([n for calls in self.lowered.names for n in calls])
+        called = iter(self.called)
+        found: list[tuple[str, float]] = []
+        for function, args, options in self.steps:
+            if any(args is run for run in self.native_runs):
+                found += [(next(names), seconds) for seconds in self.native.profile(*args)]
+            else:
+                start = time.perf_counter()
+                function(*args, **options)
+                found.append((next(called), time.perf_counter() - start))
         for array, before in held:
             array[...] = before
-        return list(zip(names, found, strict=True))
+        return found
 
 
 class Lowered:
     """The calls that add a plan's instructions to a native.Replay.
 
     `calls` by the id of the first instruction of a pass, `inside` the others of it; `numbers` and
-    `results` are what they read of the host's numbers and of what calls have made.
+    `results` are what they read of the host's numbers and of what calls of Python have made;
+    `fixed` are results of calls that need no Python.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -98,6 +128,7 @@ class Lowered:
         self.inside: set[int] = set()
         self.numbers: set[Slot] = set()
         self.results: dict[int, Operand] = {}
+        self.fixed: dict[int, Operand] = {}
         self.made = {o.buffer: o for i in plan.instructions for o in i.outputs}
         groups: dict[int, list[Instruction]] = {}
         for one in plan.instructions:
@@ -115,10 +146,12 @@ class Lowered:
                     self._add([one])
 
     def _accept(self, members: list[Instruction], calls: list[tuple[str, Any]]) -> None:
+        if members[0].function in NATIVE:
+            self.fixed |= {place.buffer: place for place in members[0].outputs}
         for x in leaves_of(members):
             if type(x) is Slot:
                 self.numbers.add(x)
-            elif type(x) is Operand and self.plan.buffers[x.buffer].kind == "result":
+            elif type(x) is Operand and self.is_new(x):
                 self.results[x.buffer] = self.made[x.buffer]
         self.calls[id(members[0])] = calls
         self.names.append([" ".join(m.name for m in members)] * len(calls))
@@ -127,12 +160,18 @@ class Lowered:
     def lower(self, members: list[Instruction]) -> list[tuple[str, Any]]:
         """Raises: UnfitError for what C++ cannot do."""
         one = members[0]
-        if one.kind in PYTHON:
+        if one.function in NATIVE:
+            if any(type(x) is Slot or (type(x) is Operand and self.is_new(x)) for x in one.inputs):
+                raise UnfitError
+            return NATIVE[one.function](one)
+        if one.kind in PYTHON and one.function is not product_and_more:
             raise UnfitError
         if not all(self.is_plain(x) for x in leaves_of(members) if type(x) is Operand):
             raise UnfitError
         if one.name == "matmul":
             return [("product", product(one))]
+        if one.function is product_and_more:
+            return [("product", fused_product(one))]
         if one.name in REDUCTIONS:
             return [("reduction", reduction(one))]
         if one.kind == "put":
@@ -140,6 +179,10 @@ class Lowered:
             whole = [] if old == one.outputs[0] else [(one.outputs[0], old)]
             return [copying(to, x) for to, x in [*whole, (one.part, source)] if to is not None]
         return [("elementwise", Pass(members).arguments())]
+
+    def is_new(self, x: Operand) -> bool:
+        """Whether an operand lies in memory that a call of Python makes at each replay."""
+        return self.plan.buffers[x.buffer].kind == "result" and x.buffer not in self.fixed
 
     def is_plain(self, x: Operand) -> bool:
         """Whether a place lies behind the start of its buffer, at a multiple of its elements."""
@@ -150,4 +193,4 @@ class Lowered:
 
 def leaves_of(members: list[Instruction]) -> list[Any]:
     """All operands, slots and numbers of some instructions."""
-    return flat([(m.inputs, m.outputs, m.part) for m in members])
+    return flat([(m.inputs, m.outputs, m.part, m.options) for m in members])

@@ -85,7 +85,7 @@ def flops(one: Instruction) -> int:
         return 0
     result = math.prod(one.outputs[0].shape)
     operands: list[Any] = [x for x in flat(one.inputs) if isinstance(x, Operand)]
-    if one.name in ("matmul", "dot"):
+    if one.name in ("matmul", "dot", "product"):
         return 2 * result * operands[0].shape[-1]
     if one.name.endswith(".reduce"):
         return math.prod(operands[0].shape)

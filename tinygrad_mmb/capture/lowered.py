@@ -37,19 +37,40 @@ class UnfitError(Exception):
 
 
 def product(one: Instruction) -> tuple[Any, ...]:
-    """Arguments of a product of matrices."""
-    c = one.outputs[0]
-    if one.options or not all(isinstance(x, Operand) and len(x.shape) == 2 for x in one.inputs):
+    """Arguments of a product of matrices, or of one for each of the dimensions in front."""
+    if one.options or not all(isinstance(x, Operand) and len(x.shape) > 1 for x in one.inputs):
         raise UnfitError
     a, b = one.inputs
-    if not (is_float(c.dtype) and a.dtype == b.dtype == c.dtype) or 0 in (*a.shape, *b.shape):
+    c = one.outputs[0]
+    if not (is_float(c.dtype) and a.dtype == b.dtype == c.dtype) or not in_rows(c):
         raise UnfitError
-    if any(s % c.dtype.itemsize for x in (a, b, c) for s in x.strides):
+    if 0 in (*a.shape, *b.shape) or any(s % c.dtype.itemsize for x in (a, b) for s in x.strides):
         raise UnfitError
-    if not in_rows(c):
+    batch, (m, k), n = c.shape[:-2], a.shape[-2:], b.shape[-1]
+    factors = []
+    for x in (a, b):
+        front = x._replace(shape=x.shape[:-2], strides=x.strides[:-2])
+        strides = [*along(front, batch), *x.strides[-2:]]
+        factors.append((x.buffer, x.offset, strides))
+    return (c.dtype.name, list(batch), m, n, k, *factors, where(c), None, False, None, None)
+
+
+def fused_product(one: Instruction) -> tuple[Any, ...]:
+    """Arguments of a product with what comes after it (capture/product.py): all lie in rows."""
+    a, b = one.inputs
+    c, options = one.outputs[0], one.options
+    shape = (a.shape[0], b.shape[1])
+    strides = (shape[1] * a.dtype.itemsize, a.dtype.itemsize)
+    matrices = {k: options[k] for k in ("add", "gate") if k in options}
+    if not all(in_rows(x) for x in (c, *matrices.values())):
         raise UnfitError
-    (m, k), n = a.shape, b.shape[1]
-    return (c.dtype.name, m, n, k, where(a), where(b), where(c))
+    as_matrix = {"shape": shape, "strides": strides, "dtype": a.dtype}
+    plain = replace(one, options={}, outputs=[c._replace(**as_matrix)])
+    bias, add, gate = (
+        where(x if key == "bias" else x._replace(**as_matrix)) if (x := options.get(key)) else None
+        for key in ("bias", "add", "gate")
+    )
+    return (*product(plain)[:-4], bias, options.get("relu", False), add, gate)
 
 
 def reduction(one: Instruction) -> tuple[Any, ...]:

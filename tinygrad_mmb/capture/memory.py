@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygrad_mmb.capture.graph import Node, Value
+from tinygrad_mmb.capture.product import AT_ONCE, product
 from tinygrad_mmb.capture.simplify import Program, is_elementwise
 
-WRITES_TO = {np.dot, np.stack, np.concatenate}  # functions of NumPy that take out=
+WRITES_TO = {np.dot, np.stack, np.concatenate, product}  # functions that take out=
 ALIGNMENT = 64  # a cache line, and the widest vector
 HOLES, MANY = 1.1, 500  # the arena over what lives at most; pieces for which it is worth a search
 COPIED = ("argument", "gradient")  # inputs that are copied into the arena when a replay begins
@@ -200,7 +201,7 @@ class Memory:
         freed: set[Value],
     ) -> Piece:
         """In the place of an operand that is read here for the last time, or elsewhere."""
-        for operand in candidates(node) if ending else ():
+        for operand in candidates(self.program, node) if ending else ():
             v, region = self.program.region(operand)
             if v not in ending or v not in self.of or v in freed:
                 continue
@@ -219,13 +220,23 @@ class Memory:
                 self.of[v] = self._new(v, at)
 
 
-def candidates(node: Node) -> list[Value]:
+def candidates(program: Program, node: Node) -> list[Value]:
     """The operands whose memory the result may take."""
     if node.kind == "put":
         return [node.args[0]]
+    if node.function is product:
+        return in_place(program, node)
     if not is_elementwise(node):
         return []
     return [v for v in node.args if isinstance(v, Value)]
+
+
+def in_place(program: Program, node: Node) -> list[Value]:
+    """What a product may be written over: neither a factor, nor where sums come in parts."""
+    factors = [program.root(x) for x in node.args]
+    depth, itemsize = node.args[0].shape[1], node.args[0].dtype.itemsize
+    found = [node.options[k] for k in ("gate", "add") if k in node.options]
+    return [v for v in found if depth <= AT_ONCE[itemsize] and program.root(v) not in factors]
 
 
 def rounded(nbytes: int) -> int:

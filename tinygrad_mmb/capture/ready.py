@@ -10,6 +10,7 @@ from tinygrad_mmb.capture.compare import DifferentError, Input, compared
 from tinygrad_mmb.capture.compiled import CompiledReplay
 from tinygrad_mmb.capture.compiler import is_wanted
 from tinygrad_mmb.capture.errors import CaptureError
+from tinygrad_mmb.capture.fusion import fuse
 from tinygrad_mmb.capture.guards import Guards, same_signature, watched
 from tinygrad_mmb.capture.plan import Lowering, Plan
 from tinygrad_mmb.capture.replay import Replay
@@ -78,6 +79,8 @@ def traced(
 def planned(now: Trace, inputs: list[Input]) -> Plan:
     """The plan of one program."""
     program = Program(now, inputs)
+    if is_wanted():
+        fuse(program)
     return Lowering(program, scheduled(program), now.tracer.reads).plan()
 
 

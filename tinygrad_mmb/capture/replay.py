@@ -141,15 +141,12 @@ class Replay:
 
     def run(self, arrays: list[Any], hosts: list[Any] | None = None) -> Any:
         """One step. `arrays` are those handed in; `hosts` the host's numbers, if known already."""
-        found = [self._found(copied, array, arrays) for copied, array in self.inputs]
+        self._bring(arrays)
         if hosts is None:
             hosts = [read(*args) for read, args in self.plan.reads]
         for value, places in zip(self.scalars(*hosts), self.slots, strict=True):
             for container, key, _ in places:
                 container[key] = value
-        for (_, array), source in zip(self.inputs, found, strict=True):
-            if source is not array:
-                np.copyto(array, source)
         for function, args, options in self.steps:
             function(*args, **options)
         for t, grad in self.gradients:
@@ -157,6 +154,13 @@ class Replay:
         for k, array in self.back:
             np.copyto(arrays[k], array)
         return mapped(self.plan.result, self._given) if self.plan.result is not None else None
+
+    def _bring(self, arrays: list[Any]) -> None:
+        """Copy what the step is given to where the plan expects it."""
+        found = [self._found(copied, array, arrays) for copied, array in self.inputs]
+        for (_, array), source in zip(self.inputs, found, strict=True):
+            if source is not array:
+                np.copyto(array, source)
 
     def _found(self, copied: Copied, array: Any, arrays: list[Any]) -> Any:
         """What is copied to `array`; if it lies in the arena, as a .grad does, a copy of it, before

@@ -29,8 +29,12 @@ class Program:
         self.result = mapped(trace.result, self._leaf)
         self.grads = [(t, None if v is None else self.found(v)) for t, v in trace.grads]
         self._own_gradients()
-        self._drop_dead()
+        self.drop_dead()
         self._write_in_place()
+        self.find_roots()
+
+    def find_roots(self) -> None:
+        """What memory each node reads."""
         self.roots = {n: [self.root(v) for v in n.values()] for n in self.nodes}
 
     def found(self, x: Any) -> Any:
@@ -130,7 +134,8 @@ class Program:
         given = [leaf.value for leaf in leaves(self.result)]
         return [*final, *given, *[v for _, v in self.grads if v is not None]]
 
-    def _drop_dead(self) -> None:
+    def drop_dead(self) -> None:
+        """Leave out what nobody reads."""
         live = {v.node for v in self.wanted()}
         kept = []
         for node in reversed(self.nodes):

@@ -1,7 +1,9 @@
 // Functions that Python calls without a detour through pybind11.
 #pragma once
+#include <functional>
 #include <new>
 #include <stdexcept>
+#include <string>
 
 #include "python.hpp"
 
@@ -31,6 +33,8 @@ PyCFunction as_function(F* f) {  // of METH_FASTCALL, with or without METH_KEYWO
 }
 
 void add_kernels(PyObject* module);  // all functions of kernel_table.hpp
+// One of them with its arguments, a tuple, which must outlive it. Raises: std::invalid_argument.
+std::function<void()> bound(const std::string& name, PyObject* arguments);
 void add_engine(PyObject* module);   // the twins of Function.apply and the chain rule
 
 }  // namespace mmb

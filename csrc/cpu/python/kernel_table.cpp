@@ -47,6 +47,15 @@ PyObject* call_named(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
 
 }  // namespace
 
+std::function<void()> bound(const std::string& name, PyObject* arguments) {
+    const auto found = table().find(name);
+    if (found == table().end()) throw std::invalid_argument("there is no kernel " + name);
+    for (const Listed* function : found->second.functions)
+        if (function->bind && function->count == PyTuple_GET_SIZE(arguments))
+            if (auto call = function->bind(reinterpret_cast<PyTupleObject*>(arguments)->ob_item)) return call;
+    throw std::invalid_argument(name + " cannot be called without Python, or takes other arguments");
+}
+
 void add_kernels(PyObject* module) {
     for (const Listed* l = Listed::head(); l; l = l->next) table()[l->name].functions.push_back(l);
     for (auto& [name, named] : table()) {

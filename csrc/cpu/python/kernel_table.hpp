@@ -2,6 +2,7 @@
 // Several functions may share a name: the dtypes of a call choose. No list to keep elsewhere.
 // kernel_table.cpp calls them; what they take and return: arguments.hpp.
 #pragma once
+#include <functional>
 #include <tuple>
 
 #include "arguments.hpp"
@@ -23,8 +24,13 @@ struct Listed {  // a list through static objects: whoever links a kernel file h
     int count;  // of arguments
     // the result; nothing if the arguments are not what this function takes
     Object (*call)(PyObject* const* arguments);
+    // the call with its arguments read, to be made without Python, or nothing; null if it makes objects
+    std::function<void()> (*bind)(PyObject* const* arguments);
     const Listed* next;
-    Listed(const char* n, int c, Object (*f)(PyObject* const*)) : name(n), count(c), call(f), next(head()) { head() = this; }
+    template <class B>
+    Listed(const char* n, B) : name(n), count(B::count), call(B::call), bind(B::bind), next(head()) {
+        head() = this;
+    }
     static const Listed*& head() {
         static const Listed* first = nullptr;
         return first;
@@ -36,14 +42,25 @@ struct Bound;
 
 template <bool unlocks, class R, class... A, R (*f)(A...)>
 struct Bound<unlocks, f> {
+    using Values = std::tuple<std::decay_t<A>...>;
     static constexpr int count = sizeof...(A);
     static Object call(PyObject* const* arguments) { return call(arguments, std::index_sequence_for<A...>()); }
+    static std::function<void()> bound(PyObject* const* arguments) {
+        Values values;
+        if (!read_all(arguments, values, std::index_sequence_for<A...>())) return {};
+        return [values] { std::apply(f, values); };
+    }
+    static constexpr std::function<void()> (*bind)(PyObject* const*) = unlocks ? bound : nullptr;
 
   private:
     template <std::size_t... I>
-    static Object call(PyObject* const* arguments, std::index_sequence<I...>) {
-        std::tuple<std::decay_t<A>...> values;
-        if (!(read(arguments[I], std::get<I>(values)) && ...)) return {};
+    static bool read_all(PyObject* const* arguments, Values& values, std::index_sequence<I...>) {
+        return (read(arguments[I], std::get<I>(values)) && ...);
+    }
+    template <std::size_t... I>
+    static Object call(PyObject* const* arguments, std::index_sequence<I...> all) {
+        Values values;
+        if (!read_all(arguments, values, all)) return {};
         if constexpr (unlocks) {
             static_assert(std::is_void<R>::value, "a kernel that runs without Python's lock makes no objects");
             const Unlock others_may_run;
@@ -59,9 +76,8 @@ struct Bound<unlocks, f> {
 
 #define MMB_JOIN_(a, b) a##b
 #define MMB_JOIN(a, b) MMB_JOIN_(a, b)
-#define MMB_LISTED(name, unlocks, ...)                                                                      \
-    static const ::mmb::Listed MMB_JOIN(listed_, __COUNTER__)(name, ::mmb::Bound<unlocks, __VA_ARGS__>::count, \
-                                                              ::mmb::Bound<unlocks, __VA_ARGS__>::call)
+#define MMB_LISTED(name, unlocks, ...) \
+    static const ::mmb::Listed MMB_JOIN(listed_, __COUNTER__)(name, ::mmb::Bound<unlocks, __VA_ARGS__>())
 // Python's lock is let go while a kernel computes. MMB_CPU_FUNCTION keeps it: for what makes objects of
 // Python's, and lets go of the lock itself.
 #define MMB_CPU_KERNEL(name, ...) MMB_LISTED(name, true, __VA_ARGS__)

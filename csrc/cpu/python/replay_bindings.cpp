@@ -10,6 +10,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "functions.hpp"
 #include "replay_bindings.hpp"
 #include "replay/elementwise.hpp"
 #include "replay/matrices.hpp"
@@ -30,6 +31,10 @@ Buffer buffer_of(const py::array& a) {
 
 using Where = std::tuple<Index, Index, std::vector<Index>>;  // buffer, offset, strides
 Place place_of(const Where& w) { return {std::get<0>(w), std::get<1>(w), std::get<2>(w)}; }
+std::optional<Place> place_of(const std::optional<Where>& w) {
+    if (!w) return {};
+    return place_of(*w);
+}
 
 // ("block",), ("memory", buffer, offset, strides), ("boolean", ...), ("number", k), ("constant", x)
 Slot slot_of(const py::tuple& t) {
@@ -43,6 +48,12 @@ Slot slot_of(const py::tuple& t) {
     s.place = {t[1].cast<Index>(), t[2].cast<Index>(), t[3].cast<std::vector<Index>>()};
     return s;
 }
+
+struct Kernel : Instruction {
+    explicit Kernel(std::function<void()> f) : call(std::move(f)) {}
+    void run(const Buffers&, const double*) const override { call(); }
+    std::function<void()> call;
+};
 
 class Replay {
   public:
@@ -64,9 +75,12 @@ class Replay {
         }
         for_dtype(dtype, [&](auto x) { return replay::elementwise<decltype(x)>(buffers_, shape, made, steps); });
     }
-    void product(const std::string& dtype, Index m, Index n, Index k, const Where& a, const Where& b, const Where& c) {
+    void product(const std::string& dtype, const std::vector<Index>& batch, Index m, Index n, Index k, const Where& a,
+                 const Where& b, const Where& c, const std::optional<Where>& bias, bool relu, const std::optional<Where>& add,
+                 const std::optional<Where>& gate) {
+        const After after{place_of(bias), relu, place_of(add), place_of(gate)};
         for_dtype(dtype, [&](auto x) {
-            return replay::product<decltype(x)>(buffers_, m, n, k, place_of(a), place_of(b), place_of(c));
+            return replay::product<decltype(x)>(buffers_, batch, m, n, k, place_of(a), place_of(b), place_of(c), after);
         });
     }
     void reduction(const std::string& dtype, const std::string& name, Index outer, Index count, Index inner,
@@ -76,6 +90,16 @@ class Replay {
             return replay::reduction<decltype(t)>(buffers_, name, outer, count, inner, {x.first, x.second, dense},
                                                   {y.first, y.second, dense});
         });
+    }
+
+    // A kernel of the table, its arguments read now: arrays stay where they are.
+    void kernel(const std::string& name, const py::tuple& arguments) {
+        try {
+            instructions_.push_back(std::make_unique<Kernel>(bound(name, arguments.ptr())));
+        } catch (const PythonError&) {
+            throw py::error_already_set();
+        }
+        arrays_.push_back(arguments);
     }
 
     // Where a call's result lies this time.
@@ -123,7 +147,7 @@ class Replay {
     }
 
     Buffers buffers_;
-    std::vector<py::object> arrays_;  // kept alive
+    std::vector<py::object> arrays_;  // of the buffers, then the arguments of kernels: kept alive
     py::array_t<double, py::array::c_style> numbers_;
     std::vector<Ready> instructions_;
 };
@@ -139,6 +163,7 @@ void mmb::add_replay(py::module_& m) {
         .def("elementwise", &Replay::elementwise)
         .def("product", &Replay::product)
         .def("reduction", &Replay::reduction)
+        .def("kernel", &Replay::kernel)
         .def("__setitem__", &Replay::set)
         .def("run", &Replay::run)
         .def("profile", &Replay::profile)

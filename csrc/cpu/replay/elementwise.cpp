@@ -178,6 +178,7 @@ class Program : public Instruction {
                 expect(!written[k] || step_of(k) == itemsize(s), "a result whose elements lie side by side");
                 for (std::size_t d = 0; written[k] && d + 1 < shape_.size(); ++d)
                     expect(shape_[d] == 1 || s.place.strides[d] != 0, "a result with a place for each element");
+                in_memory_.push_back(static_cast<int>(k));
             }
             if (s.kind == Slot::block || staged(k)) block_[k] = blocks_++;
         }
@@ -210,15 +211,11 @@ class Program : public Instruction {
             if (s.kind == Slot::number || s.kind == Slot::constant) at[k] = reinterpret_cast<char*>(&values[k]);
         }
         const Index in_a_row = ceil_div(cols_, width);
-        for (Index unit = first, row = -1; unit < last; ++unit) {
-            if (unit / in_a_row != row) {
-                row = unit / in_a_row;
-                for (std::size_t k = 0; k < slots_.size(); ++k)
-                    if (in_memory(slots_[k])) start[k] = address(memory, slots_[k].place, row);
-            }
-            const Index j = unit % in_a_row * width, n = std::min(width, cols_ - j);
-            for (std::size_t k = 0; k < slots_.size(); ++k) {
-                if (!in_memory(slots_[k])) continue;
+        std::vector<Index> position(shape_.size());
+        begin_at(memory, first / in_a_row, position, start);
+        for (Index unit = first, part = first % in_a_row; unit < last; ++unit) {
+            const Index j = part * width, n = std::min(width, cols_ - j);
+            for (const int k : in_memory_) {
                 char* from = start[k] + j * step_of(k);
                 if (block_[k] < 0)
                     at[k] = from;
@@ -234,13 +231,27 @@ class Program : public Instruction {
                     for (Index i = 0; i < n; ++i) to[i] = y[i] != 0;
                 }
             }
+            if (++part == in_a_row) part = 0, next_row(position, start);
         }
     }
 
-    char* address(const Buffers& memory, const Place& p, Index row) const {
-        char* at = memory[p.buffer].data + p.offset;
-        for (Index d = static_cast<Index>(shape_.size()) - 2; d >= 0; row /= shape_[d], --d) at += row % shape_[d] * p.strides[d];
-        return at;
+    // Where a row begins in each piece of memory, and its place along the dimensions in front.
+    void begin_at(const Buffers& memory, Index row, std::vector<Index>& position, std::vector<char*>& start) const {
+        for (Index d = static_cast<Index>(shape_.size()) - 2; d >= 0; row /= shape_[d], --d) position[d] = row % shape_[d];
+        for (const int k : in_memory_) {
+            const Place& p = slots_[k].place;
+            start[k] = memory[p.buffer].data + p.offset;
+            for (std::size_t d = 0; d + 1 < shape_.size(); ++d) start[k] += position[d] * p.strides[d];
+        }
+    }
+
+    void next_row(std::vector<Index>& position, std::vector<char*>& start) const {
+        for (Index d = static_cast<Index>(shape_.size()) - 2; d >= 0; --d) {
+            for (const int k : in_memory_) start[k] += slots_[k].place.strides[d];
+            if (++position[d] < shape_[d]) return;
+            for (const int k : in_memory_) start[k] -= shape_[d] * slots_[k].place.strides[d];
+            position[d] = 0;
+        }
     }
 
     void bring(std::size_t k, const char* from, T* to, Index n) const {
@@ -254,7 +265,8 @@ class Program : public Instruction {
     std::vector<Index> shape_;
     std::vector<Slot> slots_;
     std::vector<StepOf> steps_;
-    std::vector<int> block_;  // of each slot: its block, or -1
+    std::vector<int> block_;      // of each slot: its block, or -1
+    std::vector<int> in_memory_;  // slots
     std::vector<bool> results_;
     Index rows_ = 1, cols_ = 1;
     int blocks_ = 0;

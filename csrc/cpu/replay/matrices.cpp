@@ -17,30 +17,92 @@ T* at(const Buffers& memory, const Place& p) {
 template <class T>
 class Product : public Instruction {
   public:
-    Product(const Buffers& memory, Index m, Index n, Index k, Place a, Place b, Place c)
-        : m_(m), n_(n), k_(k), a_(std::move(a)), b_(std::move(b)), c_(std::move(c)) {
-        const std::vector<Index> first{m, k}, second{k, n}, result{m, n};
+    Product(const Buffers& memory, std::vector<Index> batch, Index m, Index n, Index k, Place a, Place b, Place c, After after)
+        : batch_(std::move(batch)), m_(m), n_(n), k_(k), a_(std::move(a)), b_(std::move(b)), c_(std::move(c)),
+          after_(std::move(after)) {
+        const std::vector<Index> first = with(m, k), second = with(k, n), result = with(m, n);
         expect_inside(memory, a_, first, itemsize<T>, false);
         expect_inside(memory, b_, second, itemsize<T>, false);
         expect_inside(memory, c_, result, itemsize<T>, true);
-        for (const Place* p : {&a_, &b_, &c_})
+        for (const Place* p : {&a_, &b_})
             for (const Index s : p->strides) expect(s % itemsize<T> == 0, "strides of whole elements");
-        expect(c_.strides[1] == itemsize<T> && (m == 1 || c_.strides[0] >= n * itemsize<T>), "a result in rows");
+        Index step = itemsize<T>;
+        for (std::size_t d = result.size(); d-- > 0; step *= result[d])
+            expect(result[d] == 1 || c_.strides[d] == step, "a result in rows");
         const Range written = range_of(c_, result, itemsize<T>);
         expect(a_.buffer != c_.buffer || !written.meets(range_of(a_, first, itemsize<T>)), "a product apart from its factors");
         expect(b_.buffer != c_.buffer || !written.meets(range_of(b_, second, itemsize<T>)), "a product apart from its factors");
+        for (const Index size : batch_) products_ *= size;
+        check_after(memory, written);
     }
 
     void run(const Buffers& memory, const double*) const override {
-        parallel_gemm<T>(m_, n_, k_, factor(memory, a_), factor(memory, b_), at<T>(memory, c_), c_.strides[0] / itemsize<T>);
+        T* const c = at<T>(memory, c_);
+        if (batch_.empty()) return parallel_gemm<T>(m_, n_, k_, factor(memory, a_), factor(memory, b_), c, n_, epilogue(memory));
+        const double work = 1.0 * m_ * n_ * k_;
+        if (work >= 2 * chunk_work) {
+            for (Index i = 0; i < products_; ++i)
+                parallel_gemm<T>(m_, n_, k_, factor(memory, a_, i), factor(memory, b_, i), c + i * m_ * n_, n_);
+            return;
+        }
+        const Index together = static_cast<Index>(chunk_work / work) + 1, chunks = (products_ + together - 1) / together;
+        parallel_for(chunks, [&](Index chunk) {
+            for (Index i = chunk * together; i < std::min(products_, (chunk + 1) * together); ++i)
+                gemm<T>(m_, n_, k_, factor(memory, a_, i), factor(memory, b_, i), c + i * m_ * n_, n_);
+        });
     }
 
   private:
-    static Factor<T> factor(const Buffers& memory, const Place& p) {
-        return {at<const T>(memory, p), p.strides[0] / itemsize<T>, p.strides[1] / itemsize<T>};
+    static constexpr double chunk_work = 4e6;  // multiplications, about 0.1 ms
+
+    std::vector<Index> with(Index rows, Index cols) const {
+        std::vector<Index> shape = batch_;
+        shape.push_back(rows), shape.push_back(cols);
+        return shape;
     }
-    Index m_, n_, k_;
+
+    void check_after(const Buffers& memory, const Range& written) {
+        const bool any = after_.bias || after_.relu || after_.add || after_.gate;
+        expect(!any || batch_.empty(), "nothing after many products");
+        const auto apart = [&](const Place& p, const Range& r) {
+            const bool same = p.buffer == c_.buffer && r.first == written.first && r.end == written.end && k_ <= at_once<T>;
+            return p.buffer != c_.buffer || same || !written.meets(r);
+        };
+        if (after_.bias) {
+            expect_inside(memory, *after_.bias, {n_}, itemsize<T>, false);
+            expect(n_ == 1 || after_.bias->strides[0] == itemsize<T>, "a bias whose numbers lie side by side");
+            const Range r = range_of(*after_.bias, {n_}, itemsize<T>);
+            expect(after_.bias->buffer != c_.buffer || !written.meets(r), "a bias apart from the result");
+        }
+        for (const std::optional<Place>* p : {&after_.add, &after_.gate}) {
+            if (!*p) continue;
+            expect_inside(memory, **p, {m_, n_}, itemsize<T>, false);
+            expect((**p).strides == std::vector<Index>{n_ * itemsize<T>, itemsize<T>}, "a matrix that lies as the result does");
+            expect(apart(**p, range_of(**p, {m_, n_}, itemsize<T>)), "a result apart from what is added, or in its place");
+        }
+    }
+
+    Epilogue<T> epilogue(const Buffers& memory) const {
+        Epilogue<T> e;
+        if (after_.bias) e.bias = at<const T>(memory, *after_.bias);
+        if (after_.add) e.add = at<const T>(memory, *after_.add);
+        if (after_.gate) e.gate = at<const T>(memory, *after_.gate);
+        e.add_stride = e.gate_stride = n_, e.relu = after_.relu;
+        return e;
+    }
+
+    // A factor of product i of the batch.
+    Factor<T> factor(const Buffers& memory, const Place& p, Index i = 0) const {
+        const char* start = memory[p.buffer].data + p.offset;
+        for (std::size_t d = batch_.size(); d-- > 0; i /= batch_[d]) start += i % batch_[d] * p.strides[d];
+        const Index* strides = p.strides.data() + batch_.size();
+        return {reinterpret_cast<const T*>(start), strides[0] / itemsize<T>, strides[1] / itemsize<T>};
+    }
+
+    std::vector<Index> batch_;
+    Index m_, n_, k_, products_ = 1;
     Place a_, b_, c_;
+    After after_;
 };
 
 // NumPy's order for a sum along a row: eight sums side by side, blocks of 128 by halves.
@@ -145,8 +207,10 @@ class Reduction : public Instruction {
 }  // namespace
 
 template <class T>
-Ready product(const Buffers& memory, Index m, Index n, Index k, Place a, Place b, Place c) {
-    return std::make_unique<Product<T>>(memory, m, n, k, std::move(a), std::move(b), std::move(c));
+Ready product(const Buffers& memory, std::vector<Index> batch, Index m, Index n, Index k, Place a, Place b, Place c,
+              After after) {
+    return std::make_unique<Product<T>>(memory, std::move(batch), m, n, k, std::move(a), std::move(b), std::move(c),
+                                        std::move(after));
 }
 
 template <class T>
@@ -160,7 +224,7 @@ Ready reduction(const Buffers& memory, const std::string& name, Index outer, Ind
 }
 
 #define MMB_MATRICES_OF(T)                                                         \
-    template Ready product<T>(const Buffers&, Index, Index, Index, Place, Place, Place); \
+    template Ready product<T>(const Buffers&, std::vector<Index>, Index, Index, Index, Place, Place, Place, After); \
     template Ready reduction<T>(const Buffers&, const std::string&, Index, Index, Index, Place, Place);
 MMB_MATRICES_OF(float)
 MMB_MATRICES_OF(double)

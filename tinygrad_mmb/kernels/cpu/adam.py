@@ -36,13 +36,14 @@ def adam(
 ) -> None:
     beta1, beta2 = betas
     pull, shrink = decay(lr, weight_decay, decoupled_weight_decay)
+    terms = {t: (lr / (1 - beta1**t), 1 / (1 - beta2**t)) for t in set(ts)}  # one, nearly always
     native.adam(
         thetas,
         in_rows(gs),
         memories(states, "exp_avg"),
         memories(states, "exp_avg_sq"),
         memories(states, "max_exp_avg_sq", amsgrad),
-        [lr / (1 - beta1**t) for t in ts],
-        [1 / (1 - beta2**t) for t in ts],
+        [terms[t][0] for t in ts],
+        [terms[t][1] for t in ts],
         *(beta1, beta2, eps, -1.0 if maximize else 1.0, pull, shrink, eps_mode == "inside"),
     )
