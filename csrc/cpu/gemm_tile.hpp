@@ -45,6 +45,33 @@ struct Part {
     bool first = true, last = true;
 };
 
+// f(z, i, j, n) for every vector z of a tile: it begins at row i, column j, and n of its numbers count.
+template <class T, int R, int V, class F>
+[[gnu::always_inline]] inline void each_of_tile(Vec<T> (&sum)[R][V], Index count, const F& f) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) f(sum[i][v], i, v * lanes<T>, v == V - 1 ? count : lanes<T>);
+}
+
+// What comes after the sums of a tile. Each part is asked for once, not for every vector.
+template <class T, int R, int V>
+[[gnu::always_inline]] inline void finish_tile(Vec<T> (&sum)[R][V], T* c, Index c_row, Index count, const Epilogue<T>& e,
+                                               Part part) {
+    const auto each = [&](const auto& f) __attribute__((always_inline)) { each_of_tile<T>(sum, count, f); };
+    if (!part.first || e.accumulate) each([&](Vec<T>& z, int i, Index j, Index n) { z += load(c + i * c_row + j, n); });
+    if (part.last) {
+        if (e.bias) each([&](Vec<T>& z, int, Index j, Index n) { z += load(e.bias + j, n); });
+        if (e.relu) each([](Vec<T>& z, int, Index, Index) { z = z < 0 ? Vec<T>{} : z; });  // NaN and -0 stay, as in NumPy
+        if (e.add) each([&](Vec<T>& z, int i, Index j, Index n) { z += load(e.add + i * e.add_stride + j, n); });
+        if (e.gate)
+            each([&](Vec<T>& z, int i, Index j, Index n) {
+                z = load(e.gate + i * e.gate_stride + j, n) <= 0 ? Vec<T>{} : z;
+            });
+    }
+    each([&](const Vec<T>& z, int i, Index j, Index n) { store(c + i * c_row + j, z, n); });
+}
+
 // c[i, j] of a tile of R rows and V vectors, of which the last one has `count` columns.
 //
 //   a(i, k) = a[i a_row + k a_col];   row k of B at b + k b_row, V full vectors to be read
@@ -65,22 +92,7 @@ inline void multiply_tile(Index depth, const T* a, Index a_row, Index a_col, con
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v) sum[i][v] += a[i * a_row] * row[v];
     }
-    const bool old = !part.first || e.accumulate;
-#pragma GCC unroll 16
-    for (int i = 0; i < R; ++i)
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) {
-            const Index j = v * lanes<T>, n = v == V - 1 ? count : lanes<T>;
-            Vec<T> z = sum[i][v];
-            if (old) z += load(c + i * c_row + j, n);
-            if (part.last) {
-                if (e.bias) z += load(e.bias + j, n);
-                if (e.relu) z = z < 0 ? Vec<T>{} : z;  // NaN and -0 stay, as in NumPy
-                if (e.add) z += load(e.add + i * e.add_stride + j, n);
-                if (e.gate) z = load(e.gate + i * e.gate_stride + j, n) <= 0 ? Vec<T>{} : z;
-            }
-            store(c + i * c_row + j, z, n);
-        }
+    finish_tile<T, R, V>(sum, c, c_row, count, e, part);
 }
 
 // The same for a number of rows that is known only when it runs, from 1 to Tile<T>::rows.

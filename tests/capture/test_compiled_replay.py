@@ -213,6 +213,35 @@ def test_products_of_matrices_that_lie_in_rows_and_columns(dtype, transposed, si
     assert (np.abs(c - exact) <= k * np.finfo(dtype).eps * bound).all()
 
 
+@given(operands(1), st.data())
+@settings(max_examples=60, deadline=None)
+def test_copies_from_any_layout(drawn, data):
+    x = drawn[1]
+    x = x.transpose(data.draw(st.permutations(range(x.ndim))))
+    wide = (data.draw(st.integers(1, 3)), *x.shape)
+    expected = np.broadcast_to(x, wide)
+    y = np.empty(wide, x.dtype)
+    made = ByHand()
+    made.add("copy", (made.array(x),), made.array(y))
+    made.run()
+    assert y.tobytes() == expected.tobytes()
+
+
+def test_long_rows_are_copied_by_several_threads():
+    x = np.random.default_rng(0).standard_normal((3, 700, 1000), dtype=np.float32)
+    before = native.threads()
+    try:
+        for threads in (1, 3):
+            native.set_threads(threads)
+            y = np.empty((700, 3, 1000), np.float32)
+            made = ByHand()
+            made.add("copy", (made.array(x.transpose(1, 0, 2)),), made.array(y))
+            made.run()
+            np.testing.assert_array_equal(y, x.transpose(1, 0, 2))
+    finally:
+        native.set_threads(before)
+
+
 def test_a_group_reads_what_an_earlier_instruction_wrote_in_place():
     p, g = np.ones(1000, np.float32), np.full(1000, 3, np.float32)
     made = ByHand()

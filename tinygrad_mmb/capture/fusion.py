@@ -10,6 +10,7 @@ the bits of the old ones.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +52,11 @@ def is_product(program: Program, node: Node) -> bool:
     return c.dtype.char in "fd" and a.dtype == b.dtype == c.dtype and c.strides == dense(c)
 
 
+def is_zero(x: Any) -> bool:
+    """Whether x is the number 0, not -0."""
+    return type(x) in (int, float) and x == 0 and math.copysign(1.0, x) > 0
+
+
 @dataclass
 class Chain:
     """A product, and what can be done on its way out."""
@@ -77,6 +83,8 @@ class Chain:
         mine = [isinstance(x, Value) and self.is_result(x, y) for x in one.args]
         if y.strides != dense(y) or y.size != self.result.size or mine.count(True) != 1:
             return False
+        if one.args[mine.index(True)].dtype != y.dtype:
+            return False
         other = one.args[mine.index(False)] if len(mine) == 2 else None
         found = self.part(one.name, y, other, first=bool(mine[-1]))
         stage = max((STAGES.index(k) for k in self.options if k in STAGES), default=-1)
@@ -95,12 +103,12 @@ class Chain:
         """What an operation of the result and `other` is as a part of a product."""
         columns = self.node.outputs[0].shape[1]
         dtype = self.node.outputs[0].dtype
-        if name == "maximum" and first and type(other) in (int, float) and other == 0:
+        if name == "maximum" and first and is_zero(other) and y.dtype == dtype:
             return {"relu": True}
         if not isinstance(other, Value):
             return {}
         lies_alike = other.shape == y.shape and other.strides == dense(other)
-        if name == "add" and other.dtype == dtype:
+        if name == "add" and other.dtype == y.dtype == dtype:
             if other.shape == (columns,) and y.shape[-1] == columns and not first:
                 return {"bias": other} if other.strides == dense(other) else {}
             return {"add": other, "add_first": first} if lies_alike else {}
@@ -117,7 +125,7 @@ class Chain:
         if not isinstance(inner, Value) or inner.node.name != "less_equal" or inner.node.options:
             return None
         y, zero = inner.node.args
-        if not isinstance(y, Value) or type(zero) not in (int, float) or zero != 0:
+        if not isinstance(y, Value) or type(zero) not in (int, float) or zero != 0:  # or -0
             return None
         fits = y.dtype == self.node.outputs[0].dtype and y.strides == dense(y)
         return y if fits and y.shape == mask.shape and self.program.lasts(y) else None
