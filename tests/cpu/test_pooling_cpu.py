@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_mmb as tm
 from tinygrad_mmb.autograd.gradcheck import gradcheck
+from tinygrad_mmb.kernels.cpu.conv2d import described
 from tinygrad_mmb.kernels.cpu.native import native
 from tinygrad_mmb.ops.pooling import MaxPool2d, WindowSum
 from tinygrad_mmb.ops.windows import Geometry
@@ -86,11 +87,23 @@ def test_windows_that_lie_in_the_border_alone_are_left_to_the_reference(rng):
         MaxPool2d.apply(rng.standard_normal((1, 1, 6, 6)), outside)
 
 
-def test_indices_outside_of_the_image_are_refused_and_not_written_to():
+@pytest.mark.parametrize("windows", [HALVES, Geometry((2, 2), (2, 1), (1, 1), (0, 0), (0, 0))])
+@pytest.mark.parametrize("index", [4, -1, 2**32])
+def test_indices_outside_of_the_image_are_refused_and_not_written_to(windows, index):
     dx, g = np.zeros((1, 1, 2, 2)), np.ones((1, 1, 1, 1))
-    for index in (4, -1):
+    for dtype in ("float32", "float64"):
         with pytest.raises(ValueError, match="indices inside the images"):
-            native.max_unpool(dx, g, np.array([index]))
+            native.max_unpool(
+                dx.astype(dtype), g.astype(dtype), np.array([index]), described(windows)
+            )
+
+
+def test_indices_of_another_window_are_refused_where_windows_do_not_overlap(rng):
+    x = rng.standard_normal((1, 1, 2, 64))
+    y, indices = np.empty((1, 1, 1, 32)), np.empty((1, 1, 1, 32), "int64")
+    native.max_pool(y, indices, x, described(HALVES))
+    with pytest.raises(ValueError, match="each in its window"):
+        native.max_unpool(x, y, np.ascontiguousarray(indices[..., ::-1]), described(HALVES))
 
 
 def test_any_number_of_threads_gives_the_same_bits(rng):

@@ -20,6 +20,7 @@ namespace {
 // Rows and vectors of a tile: 27 sums of 32 registers, or 12 of 16. The rest holds three vectors of
 // pixels and one weight.
 constexpr int tile_rows = registers == 32 ? 9 : 4, tile_vectors = 3;
+static_assert(tile_vectors * lanes<float> <= slack<float>, "a tile reads behind the last pixel");
 
 template <class T>
 struct Finish {  // what is done to the sums: bias for each row, then ReLU
@@ -84,10 +85,6 @@ struct Tiles {
     explicit Tiles(Index n) : rows(n), count(ceil_div(n, tile_rows)) {}
     Index start(Index t) const { return rows * t / count; }
 };
-
-// What is read behind the last pixel, in whole vectors.
-template <class T>
-constexpr Index slack = tile_vectors * lanes<T>;
 
 template <class T>
 struct Memory {
@@ -224,7 +221,8 @@ void conv2d_images(const Images<T>& dx, const Images<const T>& g, const Images<c
                     if (inside)
                         gradient_row(g.plane(n, filter) + r * g.strides[2], g.strides[3],
                                      y ? y.plane(n, filter) + r * y.strides[2] : nullptr, y.strides[3], ow, to);
-                    std::fill(to + (inside ? ow : 0), to + width, T(0));
+                    const Index done = inside ? ow : 0;
+                    fill_row(to + done, width - done, T(0));
                 }
             }
             for (const Phase& phase : phases) {

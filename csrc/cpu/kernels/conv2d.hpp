@@ -38,12 +38,18 @@ inline Index blocks_of_chunk(double multiplications) {
     return static_cast<Index>(4e6 / std::max(multiplications, 1.0)) + 1;
 }
 
-// ∂L/∂z of y = max(z, 0): g, or 0 where y ≤ 0 (NaN keeps its gradient); without y, g itself.
+// ∂L/∂z of y = max(z, 0): g, or 0 where y ≤ 0 (NaN keeps its gradient); without y, g itself. Up to a
+// vector is written behind the n-th.
 template <class T>
 inline void gradient_row(const T* g, Index g_step, const T* y, Index y_step, Index n, T* out) {
-    copy_row(g, g_step, n, out);
-    if (y)
-        for (Index c = 0; c < n; ++c) out[c] = y[c * y_step] <= 0 ? T(0) : out[c];
+    const auto gated = [](const Vec<T>& g, const Vec<T>& y) { return y <= 0 ? Vec<T>{} : g; };
+    if (!y) {
+        copy_row(g, g_step, n, out);
+    } else if (g_step == 1 && y_step == 1) {
+        each_vector<T>(n, [&](Index c, Index k) { store(out + c, gated(load(g + c, k), load(y + c, k))); });
+    } else {
+        for (Index c = 0; c < n; ++c) out[c] = y[c * y_step] <= 0 ? T(0) : g[c * g_step];
+    }
 }
 
 }  // namespace mmb

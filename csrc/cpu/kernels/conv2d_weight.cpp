@@ -8,11 +8,9 @@
 //
 // g has zeros behind the windows of a row; 0 · ∞ is NaN, so next to a pixel that is not finite the
 // gradient of a weight may be NaN where the windows alone would not make it so.
-#include <cstring>
-
 #include "conv2d.hpp"
 #include "python/kernel_table.hpp"
-#include "pool.hpp"
+#include "rows.hpp"
 
 namespace mmb {
 namespace {
@@ -25,21 +23,6 @@ struct Ready {
     const T *pixels, *g;
     Index vectors;
 };
-
-template <class T, int S = lanes<T> / 2, std::size_t... I>
-inline Vec<T> folded(const Vec<T>& v, std::index_sequence<I...>) {
-    constexpr int L = lanes<T>;
-    return v + MMB_SHUFFLE(v, v, ((static_cast<int>(I) + S) % L)...);
-}
-
-template <class T, int S = lanes<T> / 2>
-inline T sum_of_lanes(const Vec<T>& v) {
-    const Vec<T> half = folded<T, S>(v, std::make_index_sequence<lanes<T>>());
-    if constexpr (S == 1)
-        return half[0];
-    else
-        return sum_of_lanes<T, S / 2>(half);
-}
 
 // sums[f sums_row + k] for F filters, their g `g_row` apart, and K terms.
 template <class T, int F, int K>
@@ -70,7 +53,7 @@ void sum_products(const std::vector<Ready<T>>& ready, Index g_start, Index g_row
 #pragma GCC unroll 8
     for (int f = 0; f < F; ++f)
 #pragma GCC unroll 8
-        for (int k = 0; k < K; ++k) sums[f * sums_row + k] = sum_of_lanes<T>(sum[f][k]);
+        for (int k = 0; k < K; ++k) sums[f * sums_row + k] = across<T>(sum[f][k], Plus());
 }
 
 template <class T, int F, int K = tile_terms>
@@ -87,14 +70,6 @@ void sum_tile(Index filters, Index terms, const std::vector<Ready<T>>& ready, In
     if constexpr (F > 1)
         if (filters < F) return sum_tile<T, F - 1>(filters, terms, ready, g_start, g_row, offsets, sums, sums_row);
     sum_terms<T, F>(terms, ready, g_start, g_row, offsets, sums, sums_row);
-}
-
-// Σ of a run, a vector at a time.
-template <class T>
-T sum_of_run(const T* g, Index vectors) {
-    Vec<T> sum{};
-    for (Index i = 0; i < vectors; ++i) sum += load(g + i * lanes<T>);
-    return sum_of_lanes<T>(sum);
 }
 
 template <class T>
@@ -138,7 +113,7 @@ void conv2d_filters(const Span<T>& dweight, const Span<T>& dbias, const Images<c
         std::fill_n(db, filters, T(0));
         if (dweight) std::fill_n(dw, sums, T(0));
         Memory<T>& mine = Memory<T>::of_this_thread();
-        T *all_pixels = mine.pixels.of(at_once * pixels), *all_g = mine.g.of(at_once * filters * g_row);
+        T *all_pixels = mine.pixels.of(at_once * pixels), *all_g = mine.g.of(at_once * filters * g_row + slack<T>);
         std::vector<T> tile(tile_filters * terms);
         const Index end = std::min(units, (chunk + 1) * together);
         for (Index start = chunk * together; start < end; start += at_once) {
@@ -153,10 +128,10 @@ void conv2d_filters(const Span<T>& dweight, const Span<T>& dbias, const Images<c
                     for (Index r = first; r < first + rows; ++r, to += width) {
                         gradient_row(g.plane(n, filter) + r * g.strides[2], g.strides[3],
                                      y ? y.plane(n, filter) + r * y.strides[2] : nullptr, y.strides[3], ow, to);
-                        std::fill(to + ow, to + width, T(0));
+                        fill_row(to + ow, width - ow, T(0));
                     }
-                    std::fill(to, to_g + o * g_row + vectors * L, T(0));
-                    if (dbias) db[o] += sum_of_run(to_g + o * g_row, vectors);
+                    fill_row(to, to_g + o * g_row + vectors * L - to, T(0));
+                    if (dbias) db[o] += sum<T>(vectors * L, [&](Index i, Index) { return load(to_g + o * g_row + i); });
                 }
                 if (!dweight) continue;
                 for (Index c = 0; c < channels; ++c)

@@ -82,6 +82,10 @@ struct Planes {
     }
 };
 
+// What is read or written behind a row of numbers, in whole vectors.
+template <class T>
+constexpr Index slack = 3 * lanes<T>;
+
 // Memory of this thread, kept from call to call: fresh pages cost more than what is written to them.
 // What is larger than `kept` bytes is given back when the kernel ends.
 template <class T>
@@ -112,16 +116,24 @@ private:
     Index size = 0;
 };
 
+// Rows are written in whole vectors: what is written behind the n-th number, up to a vector, is
+// overwritten by the row after it, and behind the last row is room for it.
+
 // to[c] = from[c step]
 template <class T>
 inline void copy_row(const T* from, Index step, Index n, T* to) {
     if (step == 1) {
-        for (Index c = 0; c < n; ++c) to[c] = from[c];
+        each_vector<T>(n, [&](Index c, Index k) { store(to + c, load(from + c, k)); });
     } else if (step == 2) {  // said apart, so that it becomes vector instructions
         for (Index c = 0; c < n; ++c) to[c] = from[2 * c];
     } else {
         for (Index c = 0; c < n; ++c) to[c] = from[c * step];
     }
+}
+
+template <class T>
+inline void fill_row(T* to, Index n, T value) {
+    for (Index c = 0; c < n; c += lanes<T>) store(to + c, splat(value));
 }
 
 // One channel of an image, for the windows of rows [first, first + rows), with `border` around it.
@@ -130,16 +142,16 @@ void lay_out(const T* image, Index row_stride, Index col_stride, const Planes& p
     for (Index a = 0; a < static_cast<Index>(p.down.phases.size()); ++a)
         for (Index b = 0; b < static_cast<Index>(p.across.phases.size()); ++b) {
             const Index left = std::min(p.across.begin(b), p.width), right = std::max(left, p.across.end(b));
-            const Index top = p.down.begin(a), bottom = p.down.end(a);
+            const Index top = p.down.begin(a), bottom = p.down.end(a), step = p.across.stride * col_stride;
+            const T* from = image + p.across.pixel(b, left) * col_stride;
             for (Index r = first; r < first + p.height(rows); ++r, out += p.width) {
                 if (r < top || r >= bottom || left == right) {
-                    std::fill(out, out + p.width, border);
+                    fill_row(out, p.width, border);
                     continue;
                 }
-                std::fill(out, out + left, border);
-                copy_row(image + p.down.pixel(a, r) * row_stride + p.across.pixel(b, left) * col_stride,
-                         p.across.stride * col_stride, right - left, out + left);
-                std::fill(out + right, out + p.width, border);
+                fill_row(out, left, border);
+                copy_row(from + p.down.pixel(a, r) * row_stride, step, right - left, out + left);
+                fill_row(out + right, p.width - right, border);
             }
         }
 }
@@ -152,7 +164,10 @@ void put_back(const T* plane, const Planes& p, Index a, Index b, Index first, In
         if (left >= right) continue;
         const T* from = plane + (r - first) * p.width + left;
         T* to = image + p.down.pixel(a, r) * p.across.size + p.across.pixel(b, left);
-        for (Index c = 0; c < right - left; ++c) to[c * step] = from[c];
+        if (step == 1)
+            std::copy_n(from, right - left, to);
+        else
+            for (Index c = 0; c < right - left; ++c) to[c * step] = from[c];
     }
 }
 

@@ -50,19 +50,20 @@ def is_gradient(g: Array, *saved: Any, **options: Any) -> bool:
 
 
 @cpu_kernel("MaxPool2d", accepts=have_maxima)
-def max_pool2d(x: Array, geometry: Any) -> tuple[Array, Array]:
+def max_pool2d(x: Array, geometry: Any) -> WithExtras:
     y: Array = namespace(x).empty((*x.shape[:2], *counts_of(geometry, x.shape[2:])), x.dtype)
     indices: Array = namespace(x).empty(y.shape, backend.int64)
-    native.max_pool(y, indices, x, described(geometry))
-    return y, indices
+    numbers = described(geometry)
+    native.max_pool(y, indices, x, numbers)
+    return WithExtras((y, indices), numbers)
 
 
 @cpu_kernel("MaxPool2d.backward", accepts=is_gradient)
 def max_pool2d_backward(
-    g: Array, _: None, indices: Array, x: Array, needs_input_grad: Any
+    g: Array, _: None, indices: Array, x: Array, geometry: Any, needs_input_grad: Any
 ) -> tuple[Array, None]:
     dx: Array = namespace(g).empty(x.shape, g.dtype)
-    native.max_unpool(dx, g, contiguous(indices))
+    native.max_unpool(dx, g, contiguous(indices), geometry)
     return dx, None
 
 
