@@ -50,6 +50,30 @@ template <class T>
 inline Vec<T> splat(T x) {
     return x - Vec<T>{};  // x + 0 would turn -0 into 0
 }
+// a where it is smaller (larger) than b, else b: NaN in b stays. Spelled out, as compilers make two
+// instructions of a comparison and a choice.
+template <class T>
+inline Vec<T> smaller(const Vec<T>& a, const Vec<T>& b) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return _mm512_min_ps(a, b);
+    if constexpr (sizeof(T) == 8) return _mm512_min_pd(a, b);
+#elif defined(__AVX__)
+    if constexpr (sizeof(T) == 4) return _mm256_min_ps(a, b);
+    if constexpr (sizeof(T) == 8) return _mm256_min_pd(a, b);
+#endif
+    return a < b ? a : b;
+}
+template <class T>
+inline Vec<T> larger(const Vec<T>& a, const Vec<T>& b) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return _mm512_max_ps(a, b);
+    if constexpr (sizeof(T) == 8) return _mm512_max_pd(a, b);
+#elif defined(__AVX__)
+    if constexpr (sizeof(T) == 4) return _mm256_max_ps(a, b);
+    if constexpr (sizeof(T) == 8) return _mm256_max_pd(a, b);
+#endif
+    return a > b ? a : b;
+}
 template <class T>
 inline Vec<T> sqrt(Vec<T> v) {  // one instruction: compiled without errno
     for (int i = 0; i < lanes<T>; ++i) v[i] = __builtin_sqrt(v[i]);

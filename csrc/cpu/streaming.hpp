@@ -32,14 +32,33 @@ inline void end_of_stream() {
 #endif
 }
 
-// y[i] = f(i, k): ordinary stores up to the first boundary of a vector, streams from there.
+// Numbers before the first line of the cache that lies in y whole, at most n.
+template <class T>
+inline Index before_line(const T* y, Index n) {
+    constexpr Index line = 64;
+    return std::min<Index>(n, -reinterpret_cast<std::uintptr_t>(y) % line / sizeof(T));
+}
+
+template <class T>
+constexpr Index line_of = 64 / static_cast<Index>(sizeof(T));  // numbers
+
+// y[i] = f(i) for the whole line that begins at y[i]. All its parts at once: with other work between
+// them they would leave one by one.
+template <class T, class F>
+inline void stream_line(T* y, Index i, const F& f) {
+    constexpr Index parts = line_of<T> / lanes<T>;
+    Vec<T> v[parts];
+    for (Index p = 0; p < parts; ++p) v[p] = f(i + p * lanes<T>, lanes<T>);
+    for (Index p = 0; p < parts; ++p) stream(y + i + p * lanes<T>, v[p]);
+}
+
+// y[i] = f(i, k): ordinary stores up to the first whole line, streams from there.
 template <class T, class F>
 inline void each_streamed(T* y, Index n, const F& f) {
-    const Index past = static_cast<Index>(reinterpret_cast<std::uintptr_t>(y) % vector_bytes / sizeof(T));
-    Index i = past ? std::min(n, lanes<T> - past) : 0;
-    if (i) store(y, f(Index(0), i), i);
-    for (; i + lanes<T> <= n; i += lanes<T>) stream(y + i, f(i, lanes<T>));
-    if (i < n) store(y + i, f(i, n - i), n - i);
+    Index i = before_line(y, n);
+    each_vector<T>(i, [&](Index j, Index k) { store(y + j, f(j, k), k); });
+    for (; i + line_of<T> <= n; i += line_of<T>) stream_line(y, i, f);
+    each_vector<T>(n - i, [&](Index j, Index k) { store(y + i + j, f(i + j, k), k); });
 }
 
 // y[i] = f(i, k), past the caches or through them

@@ -121,9 +121,7 @@ inline Vec<T> exp_beyond_first(const Vec<T>& r) {
 template <class T>
 inline Vec<T> exp(const Vec<T>& x) {
     constexpr T top = sizeof(T) == 4 ? 89 : 710, bottom = sizeof(T) == 4 ? -104 : -746;  // ∞, 0
-    Vec<T> inside = x > top ? splat(top) : x;  // NaN stays
-    inside = inside < bottom ? splat(bottom) : inside;
-    const Reduced<T> d = reduced<T>(inside);
+    const Reduced<T> d = reduced<T>(larger<T>(splat(bottom), smaller<T>(splat(top), x)));  // NaN stays
     const Vec<T> p = d.r * d.r * exp_beyond_first<T>(d.r) + d.r + 1;
     return times_power_of_two<T>(p, d.n, d.k);
 }
@@ -132,8 +130,7 @@ inline Vec<T> exp(const Vec<T>& x) {
 template <class T>
 inline Vec<T> expm1(const Vec<T>& x) {
     constexpr T top = sizeof(T) == 4 ? 89 : 710, bottom = sizeof(T) == 4 ? -20 : -40;  // ∞, -1
-    Vec<T> inside = x > top ? splat(top) : x;
-    inside = inside < bottom ? splat(bottom) : inside;
+    const Vec<T> inside = larger<T>(splat(bottom), smaller<T>(splat(top), x));
     const Reduced<T> d = reduced<T>(inside);
     const Vec<T> p = d.r * d.r * exp_beyond_first<T>(d.r) + d.r;
     const Vec<T> half = power_of_two<T>(d.k - 1);  // 2ᵏ may be ∞ where p · 2ᵏ is not

@@ -111,6 +111,24 @@ def test_a_gradient_of_cross_entropy_that_is_too_large_for_the_caches():
     agree(lambda x: F.cross_entropy(x, t), numbers((523, 2101), np.float32))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_each_digit_of_such_a_gradient_next_to_rows_that_are_left_out(dtype):
+    # 2101 numbers to a row: each begins elsewhere in a line of the cache
+    x, t = numbers((523, 2101), dtype), np.random.default_rng(1).integers(0, 2101, 523)
+    left_out = np.random.default_rng(2).random(523) < 0.4
+    e = np.exp(x.astype(np.float64))
+    expected = e / e.sum(-1, keepdims=True)
+    expected[np.arange(523), t] -= 1.0
+    expected[left_out] = 0.0
+    t[left_out] = -100
+    variable = tm.from_numpy(x).requires_grad_()
+    with tm.use_kernels("cpu", strict=True):
+        F.cross_entropy(variable, tm.tensor(t), reduction="sum").backward()
+    # x less the largest, up to 10, is rounded once, and its exponential; sums and a division follow
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(variable.grad.numpy(), expected, rtol=16 * eps, atol=0)
+
+
 def test_a_batch_of_which_nothing_counts_has_a_loss_of_nan_and_no_gradient():
     x = tm.randn(3, 4).requires_grad_()
     loss = F.cross_entropy(x, tm.tensor([7, 7, 7]), ignore_index=7)
@@ -169,6 +187,12 @@ def test_batch_norm_of_images(n, channels, h, w, dtype, layout):
         x = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     factors = numbers(channels, dtype, 1), numbers(channels, dtype, 2)
     agree(lambda x, w, b: F.batch_norm(x, None, None, w, b, True, eps=1e-2), x, *factors)
+
+
+@pytest.mark.parametrize("shape", [(1025, 300), (1024, 272), (40, 8, 30, 31), (41, 9, 28, 28)])
+def test_batch_norm_of_more_than_the_caches_keep(shape):
+    x, w = numbers(shape, np.float32), numbers(shape[1], np.float32, 1)
+    agree(lambda x, w, b: F.batch_norm(x, None, None, w, b, True), x, w, 2 * w)
 
 
 @pytest.mark.parametrize("shape", [(300, 5), (7, 5, 9, 9)])

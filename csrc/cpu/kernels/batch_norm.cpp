@@ -65,7 +65,7 @@ TwoNumbers<T> two_sums_of_planes(const Sizes& s, const F& f) {  // f(start of th
 
 template <class T, class F>
 void write_planes(T* y, const Sizes& s, const F& f) {
-    for (Index i = 0; i < s.images; ++i)
+    for (Index i = s.images; i-- > 0;)  // the last ones are still in the cache
         each_written<T>(y + i * s.step(), s.plane, s.streams(), [&](Index j, Index k) { return f(i * s.step() + j, k); });
 }
 
@@ -103,10 +103,23 @@ void channel_backward(T* dx, T* dweight, T* dbias, const T* g, const T* x, const
 
 // ---- NC and NHWC: `width` neighbouring columns, from the c-th on
 
+// y[r, j] = f(its number, j, k), from the last row to the first: the last ones were read last and are
+// still in the cache. Two rows at once: what f reads of a column is read once for both; more rows of 2ⁿ
+// numbers would push each other out of the nearest cache.
 template <class T, class F>
 void write_columns(T* y, const Sizes& s, Index width, const F& f) {
-    for (Index r = 0; r < s.images; ++r)
-        each_written<T>(y + r * s.channels, width, s.streams(), [&](Index j, Index k) { return f(r * s.channels + j, j, k); });
+    const Index C = s.channels;
+    Index r = s.images;
+    while (!s.streams() && r >= 2) {
+        r -= 2;
+        each_vector<T>(width, [&](Index j, Index k) {
+            const Index i = r * C + j;
+            const Vec<T> one = f(i, j, k), other = f(i + C, j, k);
+            store(y + i, one, k), store(y + i + C, other, k);
+        });
+    }
+    while (r-- > 0)
+        each_written<T>(y + r * C, width, s.streams(), [&](Index j, Index k) { return f(r * C + j, j, k); });
 }
 
 template <class T>

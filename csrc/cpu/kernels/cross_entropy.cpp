@@ -38,13 +38,58 @@ Loss<T> short_row(T* dx, const T* x, Index n, Index t, T scale) {
     return {s, x[t] - top};
 }
 
+// A row of the gradient on its way past the caches, a line at a time: the next row's exponentials are
+// computed meanwhile, so that neither memory nor processor waits for the other. dx[t] is put in on the
+// way: a line that has left would have to come back for it.
 template <class T>
-Loss<T> row(T* dx, T* e, const T* x, Index n, Index t, T scale) {
+struct Leaving {
+    T* dx = nullptr;
+    const T* e = nullptr;
+    T factor = 0, truth = 0;  // dx[k] = factor · e[k], dx[t] = truth
+    Index n = 0, t = 0, i = 0;
+
+    Vec<T> operator()(Index j, Index k) const {
+        Vec<T> v = load(e + j, k) * factor;
+        if (t >= j && t < j + k) v[t - j] = truth;
+        return v;
+    }
+    void write(Index end) {  // up to there, through the cache
+        each_vector<T>(end - i, [&](Index j, Index k) { store(dx + i + j, (*this)(i + j, k), k); });
+        i = end;
+    }
+    void line() {
+        if (i + line_of<T> > n) return;
+        stream_line(dx, i, *this);
+        i += line_of<T>;
+    }
+    void end() {
+        while (i + line_of<T> <= n) line();
+        write(n);
+    }
+};
+
+// Without dx the loss alone. `other`: memory for a row that will leave, not where the one lies that does
+// so now; without it the row is written where it stays.
+template <class T>
+Loss<T> row(T* dx, T* other, const T* x, Index n, Index t, T scale, Leaving<T>& leaving) {
     const T top = largest(x, n);
     if (!dx) return {sum_of_exponentials(x, top, n), x[t] - top};
-    const T s = exponentials(e, x, top, n), truth = e[t] / s, factor = scale / s;
-    each_written<T>(dx, n, e != dx, [&](Index i, Index k) { return load(e + i, k) * factor; });
-    dx[t] = (truth - 1) * scale;
+    T* const e = other ? other : dx;
+    const T s = !other ? exponentials(e, x, top, n) : sum<T>(n, [&](Index i, Index k) {
+        const Vec<T> v = exp<T>(load(x + i, k) - top);
+        store(e + i, v, k);
+        leaving.line();
+        return v;
+    });
+    const T factor = scale / s, truth = (e[t] / s - 1) * scale;
+    leaving.end();
+    if (other) {
+        leaving = Leaving<T>{dx, e, factor, truth, n, t};
+        leaving.write(before_line(dx, n));
+    } else {
+        each_vector<T>(n, [&](Index i, Index k) { store(e + i, load(e + i, k) * factor, k); });
+        dx[t] = truth;
+    }
     return {s, x[t] - top};
 }
 
@@ -76,7 +121,8 @@ void cross_entropy(const Span<T>& loss, const Span<T>& dx, const Span<const T>& 
     const bool streams = dx && x.size > cached && n > lanes<T>;
     std::vector<T> sums(rows), losses(rows);
     each_row(rows, n, [&](Index first, Index last) {
-        std::vector<T> memory(streams ? n : 0);
+        std::vector<T> memory(streams ? 2 * n : 0);
+        Leaving<T> leaving;
         for (Index r = first; r < last; ++r) {
             T* const d = dx ? &dx[r * n] : nullptr;
             if (t[r] == ignored) {
@@ -85,10 +131,12 @@ void cross_entropy(const Span<T>& loss, const Span<T>& dx, const Span<const T>& 
                 continue;
             }
             const T weight = w ? w[t[r]] : T(1), scale = weight / divisor;
+            T* const other = streams ? memory.data() + (leaving.e == memory.data() ? n : 0) : nullptr;
             const Loss<T> l = n <= lanes<T> ? short_row(d, &x[r * n], n, t[r], scale)
-                                            : row(d, streams ? memory.data() : d, &x[r * n], n, t[r], scale);
+                                            : row(d, other, &x[r * n], n, t[r], scale, leaving);
             sums[r] = l.sum, losses[r] = l.picked;
         }
+        leaving.end();
         if (streams) end_of_stream();
         each_vector<T>(last - first, [&](Index i, Index k) {
             store(&losses[first + i], log<T>(load(&sums[first + i], k)) - load(&losses[first + i], k), k);
