@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNELS = ROOT / "csrc" / "cuda" / "kernels"
+INCLUDED = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
 
 
 def processors() -> int:
@@ -29,10 +31,20 @@ class Objects:
     def __init__(self, compiler: list[str], include: list[Path], folder: Path) -> None:
         self.command = [*compiler, "-std=c++17", *(f"-I{ROOT / path}" for path in include)]
         self.folder = folder
-        headers = [
-            p for at in include for p in sorted((ROOT / at).rglob("*.*h*")) if p.suffix != ".cpp"
-        ]
-        self.headers = hashlib.sha256(b"".join(p.read_bytes() for p in headers)).digest()
+        self.include = [ROOT / path for path in include]
+
+    def digest(self, source: Path) -> bytes:
+        """Of a file and all that it includes from `include` or beside it, whatever an #if leaves
+        out; the system's headers do not count.
+        """
+        files = [source.resolve()]
+        for file in files:  # which grows
+            for name in INCLUDED.findall(file.read_text(encoding="utf-8")):
+                found = (folder / name for folder in (file.parent, *self.include))
+                header = next(filter(Path.is_file, found), None)
+                if header is not None and header.resolve() not in files:
+                    files.append(header.resolve())
+        return hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(files))).digest()
 
     def objects(self, files: list[Path]) -> list[str]:
         """The object file of each."""
@@ -47,7 +59,7 @@ class Objects:
 
     def compiled(self, source: Path) -> Path:
         """The object of one file, made unless it is there."""
-        digest = hashlib.sha256(repr(self.command).encode() + self.headers + source.read_bytes())
+        digest = hashlib.sha256(repr(self.command).encode() + self.digest(source))
         return self.made(source.stem, digest.hexdigest(), source)
 
     def made(self, name: str, digest: str, source: Path, *flags: str) -> Path:
@@ -86,8 +98,7 @@ class Kernels(Objects):
         text = source.read_text(encoding="utf-8")
         includes = [line for line in text.splitlines() if line.startswith("#include")]
         wrapped = [*includes, f"namespace file_{unit} {{", f'#include "{source}"', "}", ""]
-        digest = hashlib.sha256(repr((self.command, wrapped)).encode() + self.headers)
-        digest.update(text.encode())
+        digest = hashlib.sha256(repr((self.command, wrapped)).encode() + self.digest(source))
         wrapper = self.folder / f"{unit}.cu"
         wrapper.write_text("\n".join(wrapped), encoding="utf-8")
         return self.made(unit, digest.hexdigest(), wrapper, f"-I{source.parent}")
