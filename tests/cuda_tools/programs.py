@@ -1,4 +1,4 @@
-"""The programs of the tests: the examples, and those that are wrong on purpose."""
+"""The programs of the tests: the examples, those that are odd but right, and the wrong ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 HERE = Path(__file__).parent
 EXAMPLES = sorted((HERE.parents[1] / "examples" / "cuda").glob("*.cu"))
+RIGHT = sorted((HERE / "right").glob("*.cu"))  # what a checker might stumble over
 WRONG = sorted((HERE / "wrong").glob("*.cu"))
 can_compile = pytest.mark.skipif(
     sys.platform != "linux" or not (shutil.which("g++") or shutil.which("clang++")),

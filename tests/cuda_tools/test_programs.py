@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cuda_tools.programs import EXAMPLES, WRONG, can_compile, expected, some
+from tests.cuda_tools.programs import EXAMPLES, RIGHT, WRONG, can_compile, expected, some
 from tinygrad_mmb.emulator.build import Options, build
 from tinygrad_mmb.emulator.check import check
 from tinygrad_mmb.emulator.run import run
@@ -110,6 +110,15 @@ def test_an_example_runs_unchanged_and_finds_its_own_result_right(path):
 def test_the_checker_is_silent_on_an_example(path):
     result = check(build(path, Options("check")), (), seeds=3, timeout=120)
     assert [f.message for f in result.mistakes] == []
+
+
+@pytest.mark.parametrize("path", some(RIGHT, {"value_over_a_barrier"}))
+def test_a_right_program_of_odd_ways_runs_and_nothing_is_said(path):
+    result = check(build(path, Options("check")), (), seeds=2, timeout=120)
+    assert [f.message for f in result.mistakes] == []
+    assert result.output == "PASSED\n"
+    done = run(build(path, Options()), captured=True, timeout=120)
+    assert (done.code, done.output, done.findings) == (0, "PASSED\n", [])
 
 
 @pytest.mark.parametrize("path", some(WRONG, QUICK_WRONG))

@@ -16,8 +16,12 @@ from tinygrad_mmb.kernels.launch import cache, compile
 
 # A debugger wants every variable where the source has it.
 DEBUG = ["-O0", "-g3", "-fno-omit-frame-pointer", "-ffp-contract=off"]
-# gdb looks for threadIdx, a macro, under the C++ name of what is a C variable for the linker
-FOR_GDB = '-Wl,--defsym,"emulator::mmb_thread"=mmb_thread'
+# The heap of kernels, csrc/emulator/host/heap.cpp: new, new[], delete, delete[], also with a size.
+HEAP = {
+    "malloc": "malloc", "free": "free", "_Znwm": "new", "_Znam": "new_array",
+    "_ZdlPv": "delete", "_ZdaPv": "delete_array",
+    "_ZdlPvm": "delete_sized", "_ZdaPvm": "delete_array_sized",
+}  # fmt: skip
 WARNINGS = "warnings.txt"  # beside the executable
 ENDINGS = {".cu", ".cuh", ".h", ".hpp", ".cpp", ".cc", ".inl"}
 

@@ -22,6 +22,10 @@ MISSING = {
     "cub/": ("CUB", "write the reduction or the scan as a kernel"),
     "cuda/": ("libcu++", "take __syncthreads, atomicAdd and the like"),
     "cuda_pipeline": ("the pipeline interface", "csrc/cuda/ptx.cuh has cp.async, emulated"),
+    "cooperative_groups/memcpy_async": (
+        "cooperative_groups::memcpy_async",
+        "let each thread copy its elements, or take cp.async of csrc/cuda/ptx.cuh",
+    ),
     "texture": ("textures", "read the array itself"),
     "surface": ("surfaces", "write the array itself"),
     "cuda_gl": ("OpenGL interoperation", "write the picture to a file"),

@@ -226,6 +226,18 @@ cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* fr
     return transfer(function, to, to_pitch, from, from_pitch, width, rows, waits, place, stream);
 }
 
+cudaError_t copy_3d(const char* function, const cudaMemcpy3DParms& how, bool waits, Place place, cudaStream_t stream) {
+    if (how.srcArray || how.dstArray) return refuse(function, "CUDA arrays are not there; pitched memory is", place);
+    const auto slice = [](const cudaPitchedPtr& p, cudaPos at, size_t z) {
+        return p.ptr ? static_cast<char*>(p.ptr) + ((at.z + z) * p.ysize + at.y) * p.pitch + at.x : nullptr;
+    };
+    cudaError_t error = cudaSuccess;
+    for (size_t z = 0; z < how.extent.depth && !error; z++)
+        error = copy(function, slice(how.dstPtr, how.dstPos, z), how.dstPtr.pitch, slice(how.srcPtr, how.srcPos, z),
+                     how.srcPtr.pitch, how.extent.width, how.extent.height, how.kind, waits, place, stream);
+    return error;
+}
+
 cudaError_t fill(const char* function, void* p, size_t pitch, int value, size_t width, size_t rows, Place place, cudaStream_t stream) {
     Host& h = host();
     if (const cudaError_t error = sticky()) return error;
@@ -362,6 +374,21 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
         case cudaDevAttrGlobalMemoryBusWidth: *value = p.memoryBusWidth; break;
         case cudaDevAttrL2CacheSize: *value = p.l2CacheSize; break;
         case cudaDevAttrMaxThreadsPerMultiProcessor: *value = p.maxThreadsPerMultiProcessor; break;
+        case cudaDevAttrMaxPitch: *value = static_cast<int>(p.memPitch); break;
+        case cudaDevAttrGpuOverlap: *value = p.deviceOverlap; break;
+        case cudaDevAttrKernelExecTimeout: *value = p.kernelExecTimeoutEnabled; break;
+        case cudaDevAttrIntegrated: *value = p.integrated; break;
+        case cudaDevAttrCanMapHostMemory: *value = p.canMapHostMemory; break;
+        case cudaDevAttrComputeMode: *value = p.computeMode; break;
+        case cudaDevAttrConcurrentKernels: *value = p.concurrentKernels; break;
+        case cudaDevAttrEccEnabled: *value = p.ECCEnabled; break;
+        case cudaDevAttrPciBusId: *value = p.pciBusID; break;
+        case cudaDevAttrPciDeviceId: *value = p.pciDeviceID; break;
+        case cudaDevAttrAsyncEngineCount: *value = p.asyncEngineCount; break;
+        case cudaDevAttrMaxRegistersPerMultiprocessor: *value = p.regsPerMultiprocessor; break;
+        case cudaDevAttrHostNativeAtomicSupported: *value = p.hostNativeAtomicSupported; break;
+        case cudaDevAttrPageableMemoryAccess: *value = p.pageableMemoryAccess; break;
+        case cudaDevAttrMaxBlocksPerMultiprocessor: *value = p.maxBlocksPerMultiProcessor; break;
         case cudaDevAttrUnifiedAddressing: *value = 1; break;
         case cudaDevAttrManagedMemory: *value = 1; break;
         case cudaDevAttrConcurrentManagedAccess: *value = 0; break;

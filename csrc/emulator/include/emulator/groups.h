@@ -112,6 +112,16 @@ EMULATOR_INLINE coalesced_group binary_partition(const Group& group, bool predic
     return coalesced_group(predicate ? yes : group.mask() & ~yes);
 }
 
+template <class Group, class T>
+EMULATOR_INLINE coalesced_group labeled_partition(const Group& group, T label, EMULATOR_AT) {
+    return coalesced_group(__match_any_sync(group.mask(), label, at));
+}
+// One thread of the group calls f: here the first. Which, CUDA leaves open.
+template <class Group, class F, class... A>
+EMULATOR_INLINE void invoke_one(const Group& group, F&& f, A&&... a) {
+    if (group.thread_rank() == 0) f(a...);
+}
+
 // A group whose kind is known when the program runs: a block, or some lanes of a warp.
 class thread_group {
    public:

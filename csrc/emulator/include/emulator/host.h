@@ -149,6 +149,7 @@ void name_allocation(const void* p, const char* name);
 cudaError_t release(MemoryKind space, void* p, const char* function, Place place);
 cudaError_t copy(const char* function, void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
                  size_t rows, cudaMemcpyKind kind, bool waits, Place place, cudaStream_t stream = nullptr);
+cudaError_t copy_3d(const char* function, const cudaMemcpy3DParms& how, bool waits, Place place, cudaStream_t stream = nullptr);
 cudaError_t fill(const char* function, void* p, size_t pitch, int value, size_t width, size_t rows, Place place, cudaStream_t stream = nullptr);
 cudaError_t copy_symbol(const char* function, const void* symbol, bool to_symbol, void* other, size_t bytes,
                         size_t offset, cudaMemcpyKind kind, bool waits, Place place, cudaStream_t stream = nullptr);
@@ -227,6 +228,12 @@ MMB_API cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t fr
                           cudaMemcpyKind kind, cudaStream_t stream = nullptr, MMB_PLACE) {
     return emulator::copy("cudaMemcpy2DAsync", to, to_pitch, from, from_pitch, width, rows, kind, false, MMB_HERE, stream);
 }
+MMB_API cudaMemcpy3D(const cudaMemcpy3DParms* how, MMB_PLACE) {
+    return emulator::copy_3d("cudaMemcpy3D", *how, true, MMB_HERE);
+}
+MMB_API cudaMemcpy3DAsync(const cudaMemcpy3DParms* how, cudaStream_t stream = nullptr, MMB_PLACE) {
+    return emulator::copy_3d("cudaMemcpy3DAsync", *how, false, MMB_HERE, stream);
+}
 MMB_API cudaMemset(void* p, int value, size_t bytes, MMB_PLACE) {
     return emulator::fill("cudaMemset", p, bytes, value, bytes, 1, MMB_HERE);
 }
@@ -267,6 +274,13 @@ MMB_API cudaGetSymbolAddress(P** address, const T& symbol, MMB_PLACE) {
 template <class T>
 MMB_API cudaGetSymbolSize(size_t* bytes, const T& symbol, MMB_PLACE) {
     return emulator::symbol_address("cudaGetSymbolSize", &symbol, nullptr, bytes, MMB_HERE);
+}
+MMB_API cudaMemset3D(cudaPitchedPtr p, int value, cudaExtent size, MMB_PLACE) {
+    cudaError_t error = cudaSuccess;
+    for (size_t z = 0; z < size.depth && !error; z++)
+        error = emulator::fill("cudaMemset3D", static_cast<char*>(p.ptr) + z * p.pitch * p.ysize, p.pitch, value, size.width,
+                               size.height, MMB_HERE);
+    return error;
 }
 
 cudaError_t cudaHostRegister(void* p, size_t bytes, unsigned flags = cudaHostRegisterDefault, MMB_PLACE);

@@ -15,6 +15,9 @@
 #define __maxnreg__(...)
 #define __align__(n) __attribute__((aligned(n)))
 #define __grid_constant__
+#if !defined(__clang__)  // which has it
+#define __builtin_assume(condition) ((void)0)
+#endif
 // A cluster's blocks run at the same time and read each other's shared memory: not emulated.
 #define __cluster_dims__(...) \
     static_assert(false, "__cluster_dims__: the emulator runs one block at a time, so there are no clusters");

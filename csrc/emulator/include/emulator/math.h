@@ -240,3 +240,34 @@ EMULATOR_INLINE unsigned __dp4a(unsigned a, unsigned b, unsigned c) {
     for (int i = 0; i < 4; ++i) c += (a >> 8 * i & 255) * (b >> 8 * i & 255);
     return c;
 }
+
+// Two halves or four bytes of an int, each for itself: __vadd4, __vmaxs2 and the like.
+namespace emulator {
+template <class Part, class F>
+EMULATOR_INLINE unsigned each_part(unsigned a, unsigned b, F f) {
+    constexpr int BITS = 8 * sizeof(Part);
+    unsigned result = 0;
+    for (int i = 0; i < 32; i += BITS) {
+        const auto part = f(static_cast<Part>(a >> i), static_cast<Part>(b >> i));
+        result |= (static_cast<unsigned>(part) & ((1u << BITS) - 1)) << i;
+    }
+    return result;
+}
+}  // namespace emulator
+#define EMULATOR_PARTS(name, s2, s4, expression)                                                                    \
+    EMULATOR_INLINE unsigned name##2(unsigned x, unsigned y) {                                                      \
+        return emulator::each_part<s2>(x, y, [](int a, int b) { return expression; });                              \
+    }                                                                                                               \
+    EMULATOR_INLINE unsigned name##4(unsigned x, unsigned y) {                                                      \
+        return emulator::each_part<s4>(x, y, [](int a, int b) { return expression; });                              \
+    }
+EMULATOR_PARTS(__vadd, unsigned short, unsigned char, a + b)
+EMULATOR_PARTS(__vsub, unsigned short, unsigned char, a - b)
+EMULATOR_PARTS(__vmaxs, short, signed char, a > b ? a : b)
+EMULATOR_PARTS(__vmaxu, unsigned short, unsigned char, a > b ? a : b)
+EMULATOR_PARTS(__vmins, short, signed char, a < b ? a : b)
+EMULATOR_PARTS(__vminu, unsigned short, unsigned char, a < b ? a : b)
+EMULATOR_PARTS(__vabsdiffu, unsigned short, unsigned char, a > b ? a - b : b - a)
+EMULATOR_PARTS(__vavgu, unsigned short, unsigned char, (a + b + 1) >> 1)
+EMULATOR_PARTS(__vcmpeq, unsigned short, unsigned char, a == b ? -1 : 0)
+#undef EMULATOR_PARTS

@@ -2,10 +2,15 @@
 #pragma once
 #include "emulator/runtime.h"
 
-#define threadIdx (::emulator::mmb_thread.thread)
-#define blockIdx (::emulator::mmb_thread.block)
-#define blockDim (::emulator::mmb_thread.block_size)
-#define gridDim (::emulator::mmb_thread.grid_size)
+// Names, not macros: a program may call its own variables so, as in dim3 gridDim(4). `used` is for debuggers.
+#define EMULATOR_NAME(name, member) \
+    [[maybe_unused]] __attribute__((used)) static constexpr const auto& name = ::emulator::mmb_thread.member
+EMULATOR_NAME(threadIdx, thread);
+EMULATOR_NAME(blockIdx, block);
+EMULATOR_NAME(blockDim, block_size);
+EMULATOR_NAME(gridDim, grid_size);
+#undef EMULATOR_NAME
+
 constexpr int warpSize = 32;
 
 EMULATOR_INLINE void __syncthreads(emulator::Place at = emulator::Place::here()) {
