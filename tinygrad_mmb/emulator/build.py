@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,6 +31,15 @@ class BuildError(Exception):
     """The program is not one the emulator can run; the text says why, at the student's lines."""
 
 
+@dataclass(frozen=True, order=True)
+class Local:
+    """A local variable without a first value, where it is declared."""
+
+    file: str
+    line: int
+    name: str
+
+
 @dataclass(frozen=True)
 class Options:
     """What the student may ask of the compiler."""
@@ -38,6 +48,7 @@ class Options:
     defines: tuple[str, ...] = ()
     folders: tuple[Path, ...] = ()  # for #include
     instances: tuple[str, ...] = ()  # of template kernels: "scale<float>"
+    varied: tuple[Local, ...] = ()  # get the first value that the environment says
 
 
 @dataclass
@@ -47,6 +58,7 @@ class Program:
     source: Path
     executable: Path
     files: dict[Path, Prepared] = field(default_factory=dict)
+    options: Options = Options()
 
     @property
     def warnings(self) -> str:
@@ -128,6 +140,8 @@ def build(source: Path, options: Options) -> Program:
     files = prepared_files(source, options.folders)
     source = source.resolve()
     main = files[source]
+    for i, local in enumerate(options.varied):
+        give_first_value(files, local, i)
     if not main.has_main:
         main.text += "\n#include <emulator/launcher.h>"
     if not main.has_main or any(name.startswith("cudaLaunch") for _, name in main.names):
@@ -151,7 +165,7 @@ def build(source: Path, options: Options) -> Program:
     for path, made in sorted(files.items()):
         digest.update(f"{path}\n{made.text}".encode())
     folder = cache.kept(f"programs/{source.stem}-{digest.hexdigest()[:16]}")
-    program = Program(source, folder / source.stem, files)
+    program = Program(source, folder / source.stem, files, options)
     if program.executable.exists():
         cache.used(program.executable)
     else:
@@ -159,6 +173,22 @@ def build(source: Path, options: Options) -> Program:
         compile_program(program, command, options, runtime, flags)
         cache.forget_unused(folder.parents[1])
     return program
+
+
+def give_first_value(files: dict[Path, Prepared], local: Local, i: int) -> None:
+    """float x; becomes float x = ::emulator::Unset{i};
+
+    Raises: BuildError where the name is not declared alone: an array, twice on a line.
+    """
+    made = files[Path(local.file)]
+    lines = made.text.split("\n")
+    alone = rf"\b{re.escape(local.name)}(?=\s*[,;])"
+    lines[local.line - 1], times = re.subn(
+        alone, rf"\g<0> = ::emulator::Unset{{{i}}}", lines[local.line - 1]
+    )
+    if times != 1:
+        raise BuildError(f"{local.file}:{local.line}: {local.name} cannot be given a value")
+    made.text = "\n".join(lines)
 
 
 def list_kernels(made: Prepared, kernels: list[Kernel], instances: tuple[str, ...]) -> None:

@@ -54,7 +54,7 @@ def check(
     `witness` is the same program built with AddressSanitizer and UBSan.
     Raises: TimeLimitError.
     """
-    named = unset.found_by_compiler(program)
+    named, harmless = unset.found_by_compiler(program, arguments, timeout)
     for finding in named:
         finding.runs = seeds
     found, output = [named], ""
@@ -63,7 +63,7 @@ def check(
         done = run(program, arguments, options=options, captured=True, timeout=timeout)
         if seed == 0:
             output = done.output
-        seen = unset.without_echoes(done.findings, named, program)
+        seen = unset.without_echoes(done.findings, named, harmless, program)
         if not any(not f.is_note for f in [*named, *seen]) and done.code:
             seen.append(failure(done.code, done.died_of, done.output))
         found.append(seen)

@@ -47,6 +47,7 @@ def run(
     captured: bool = False,
     timeout: float | None = None,
     profile: bool = False,
+    environment: dict[str, str] | None = None,
 ) -> Run:
     """Run the program. `options` are those of mmb_option: seed, early, yields, leaks, profile.
 
@@ -54,7 +55,7 @@ def run(
     """
     with tempfile.TemporaryDirectory() as folder:
         found, counted = Path(folder) / "findings", Path(folder) / "profile"
-        environment = {**os.environ, **SANITIZER, "MMB_FINDINGS": str(found)}
+        environment = {**os.environ, **SANITIZER, **(environment or {}), "MMB_FINDINGS": str(found)}
         environment |= {f"MMB_OPTION_{k}": str(v) for k, v in (options or {}).items()}
         if profile:
             environment["MMB_PROFILE"] = str(counted)

@@ -13,31 +13,49 @@ from __future__ import annotations
 import re
 
 from tinygrad_mmb.emulator import findings
-from tinygrad_mmb.emulator.build import Program
+from tinygrad_mmb.emulator.build import Local, Program
 from tinygrad_mmb.emulator.findings import Finding
+from tinygrad_mmb.emulator.unset_effect import without_effect
 
 KIND = "unset-variable"
 USED = re.compile(
     r"^(?P<file>[^:\n]+):(?P<line>\d+):(?P<column>\d+): warning: "
-    r"(?:variable )?['‘](?P<name>[^'’]+)['’] (?:is|may be) .*\[-W(?:maybe-|conditional-)?uninit"
+    r"(?:variable )?['‘](?P<name>[^'’]+)['’] (?P<sure>is|may be) .*"
+    r"\[-W(?:maybe-|conditional-)?uninit"
 )
 DECLARED = re.compile(r"^(?P<file>[^:\n]+):(?P<line>\d+):\d+: note: .*(?:declared here|initialize)")
 
 
-def found_by_compiler(program: Program) -> list[Finding]:
-    """Of the kernels and device functions only: one finding per variable."""
-    found: dict[tuple[str, str, int], Finding] = {}
+def found_by_compiler(
+    program: Program, arguments: tuple[str, ...], timeout: float
+) -> tuple[list[Finding], list[Finding]]:
+    """Of the kernels and device functions only: one finding per variable.
+
+    Of what only may be unset, the program is asked whether it matters: those for which it does
+    not come second.
+    """
+    found: dict[Local, Finding] = {}
+    certain: set[Local] = set()
     finding: Finding | None = None
+    is_sure = False
     for text in program.warnings.splitlines():
         if used := USED.match(text):
-            finding = finding_of(used, program)
+            finding, is_sure = finding_of(used, program), used["sure"] == "is"
         elif (declared := DECLARED.match(text)) and finding is not None:
             spot = {"file": declared["file"], "line": declared["line"]}
             name = finding.array
             findings.add(finding, findings.place(spot, f"{name} is declared here", program, name))
-            found.setdefault((name, spot["file"], int(spot["line"])), finding)
+            path = program.path(spot["file"])
+            local = Local(str(path), int(spot["line"]), name)
+            found.setdefault(local, finding)
+            if is_sure:
+                certain.add(local)
             finding = None
-    return list(found.values())
+    harmless = without_effect(program, arguments, sorted(found.keys() - certain), timeout)
+    return (
+        [finding for local, finding in found.items() if local not in harmless],
+        [finding for local, finding in found.items() if local in harmless],
+    )
 
 
 def finding_of(used: re.Match[str], program: Program) -> Finding | None:
@@ -67,12 +85,26 @@ def function_at(program: Program, file: str, line: int) -> tuple[str, int] | Non
     return None
 
 
-def without_echoes(seen: list[Finding], named: list[Finding], program: Program) -> list[Finding]:
-    """`seen` without unset variables of functions in which the compiler has named one."""
+def without_echoes(
+    seen: list[Finding], named: list[Finding], harmless: list[Finding], program: Program
+) -> list[Finding]:
+    """`seen` without unset variables that the compiler has told of.
+
+    In a function of which it named one, all are taken for that one; of harmless ones, those in
+    lines that name the variable: tile[i] = t; where tile[i] is not used either.
+    """
     known = {function_at(program, p.file, p.line) for f in named for p in f.places}
+    calm = {(function_at(program, p.file, p.line), f.array) for f in harmless for p in f.places}
 
     def is_echo(finding: Finding) -> bool:
-        where = [function_at(program, p.file, p.line) for p in finding.places]
-        return finding.kind == KIND and any(place in known for place in where)
+        if finding.kind != KIND:
+            return False
+        for p in finding.places:
+            function = function_at(program, p.file, p.line)
+            lines = (program.text(p.file) or "").splitlines()
+            words = re.findall(r"\w+", lines[p.line - 1]) if p.line <= len(lines) else []
+            if function in known or any((function, word) in calm for word in words):
+                return True
+        return False
 
     return [f for f in seen if not is_echo(f)]

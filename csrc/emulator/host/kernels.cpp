@@ -158,6 +158,7 @@ void run_kernel(const Configuration& how, const Argument* pointers, int count, v
     const int code = launch(how.kernel, how.grid, how.block, how.shared, body, closure, bytes);
     h.inside_kernel = false;
     check_guards(how);
+    note_memory();
     h.memory.close();
     write_profile(how);
     h.pending = {true, how.kernel, how.place};

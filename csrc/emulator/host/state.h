@@ -98,6 +98,8 @@ cudaError_t failed(cudaError_t error, const char* kind, Place place, const std::
 
 cudaError_t sticky();                                     // what every call returns after a failed kernel
 void synchronized();                                    // the program waited for the device
+bool is_of_heap(const Allocation& a);                   // made by malloc or new in a kernel
+void note_memory();                                     // for MMB_DIGEST: what a kernel left
 std::string where(const Allocation& a);                 // "memory allocated at vector_add.cu:12", or its name
 std::string describe(const void* p);                    // what kind of memory an address is
 bool is_stream(cudaStream_t stream);

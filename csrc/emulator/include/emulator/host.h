@@ -42,6 +42,20 @@ struct ProgramVariable {
     ProgramVariable(const char* name, const char* kind, const void* start, size_t bytes);
 };
 
+// In `mmb cuda check`: what local variable number `i` holds that nobody has set. Does it matter what? See unset_effect.py.
+struct Unset {
+    int i;
+    template <class T>
+    operator T() const {
+        T value;
+        memset(static_cast<void*>(&value), varied(i), sizeof value);
+        if constexpr (std::is_arithmetic<T>::value) return is_one(i) ? T(1) : value;
+        return value;
+    }
+    static int varied(int i);  // the byte it is made of
+    static bool is_one(int i);
+};
+
 // ------------------------------------------------------------------ launches
 
 struct Configuration {
