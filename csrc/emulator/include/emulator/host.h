@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <functional>
 #include <new>
 #include <tuple>
 #include <type_traits>
@@ -81,6 +82,11 @@ void note_pointer(Argument* list, int& count, int number, const T& value) {
         list[count++] = {number, const_cast<const void*>(static_cast<const volatile void*>(value))};
 }
 
+template <class T>
+void note_pointer(Argument* list, int& count, int number, const std::reference_wrapper<T>& value) {
+    list[count++] = {number, const_cast<const void*>(static_cast<const volatile void*>(&value.get()))};
+}
+
 template <class Call, class... A>
 struct Bound {  // a call with its arguments: each thread gets copies, as on a GPU
     Call call;
@@ -98,6 +104,45 @@ struct Bound {  // a call with its arguments: each thread gets copies, as on a G
         int count = 0, number = 0;
         std::apply([&](const A&... a) { (note_pointer(pointers, count, ++number, a), ...); }, arguments);
         run_kernel(how, pointers, count, body, this, sizeof *this);
+    }
+};
+
+// How a parameter of a function is kept and passed. A reference is an address, as on a GPU; a class with a copy constructor or
+// a destructor of its own is copied once, by the host, and each thread gets its bytes: by the ABI of C++ a function takes
+// such a parameter by its address.
+template <class P>
+struct Passed {
+    static constexpr bool by_address = std::is_class<P>::value && !std::is_trivially_copyable<P>::value;
+    using Kept = P;
+    using Given = std::conditional_t<by_address, P*, P>;
+};
+template <class T>
+struct Passed<T&> {
+    static constexpr bool by_address = false;
+    using Kept = std::reference_wrapper<T>;
+    using Given = T&;
+};
+template <class T>
+struct Bytes {
+    alignas(T) unsigned char bytes[sizeof(T)];
+    __attribute__((no_sanitize("thread"))) explicit Bytes(const T& value) { memcpy(bytes, static_cast<const void*>(&value), sizeof(T)); }
+    operator T*() { return reinterpret_cast<T*>(bytes); }
+};
+template <class P, class K>
+__attribute__((no_sanitize("thread"))) decltype(auto) given(const K& kept) {
+    if constexpr (Passed<P>::by_address)
+        return Bytes<P>(kept);
+    else
+        return (kept);
+}
+template <class... P>
+struct Call {
+    void (*call)(P...);
+    __attribute__((no_sanitize("thread"))) void operator()(const typename Passed<P>::Kept&... kept) const {
+        if constexpr ((Passed<P>::by_address || ...))
+            reinterpret_cast<void (*)(typename Passed<P>::Given...)>(call)(given<P>(kept)...);
+        else
+            call(kept...);
     }
 };
 
@@ -123,7 +168,7 @@ struct Launch<void (*)(P...)> {  // a function: arguments convert to the types o
         how.grid = grid, how.block = block, how.shared = shared, how.stream = stream;
         return *this;
     }
-    void operator()(P... p) const { Bound<void (*)(P...), std::decay_t<P>...>{call, {p...}}.run(how); }
+    void operator()(P... p) const { Bound<Call<P...>, typename Passed<P>::Kept...>{{call}, {p...}}.run(how); }
 };
 
 template <class F>
@@ -257,6 +302,13 @@ MMB_API cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t stream = 
 MMB_API cudaMemset2D(void* p, size_t pitch, int value, size_t width, size_t rows, MMB_PLACE) {
     return emulator::fill("cudaMemset2D", p, pitch, value, width, rows, MMB_HERE);
 }
+MMB_API cudaMemset3D(cudaPitchedPtr p, int value, cudaExtent size, MMB_PLACE) {
+    cudaError_t error = cudaSuccess;
+    for (size_t z = 0; z < size.depth && !error; z++)
+        error = emulator::fill("cudaMemset3D", static_cast<char*>(p.ptr) + z * p.pitch * p.ysize, p.pitch, value, size.width,
+                               size.height, MMB_HERE);
+    return error;
+}
 
 template <class T>
 MMB_API cudaMemcpyToSymbol(const T& symbol, const void* from, size_t bytes, size_t offset = 0,
@@ -288,13 +340,6 @@ MMB_API cudaGetSymbolAddress(P** address, const T& symbol, MMB_PLACE) {
 template <class T>
 MMB_API cudaGetSymbolSize(size_t* bytes, const T& symbol, MMB_PLACE) {
     return emulator::symbol_address("cudaGetSymbolSize", &symbol, nullptr, bytes, MMB_HERE);
-}
-MMB_API cudaMemset3D(cudaPitchedPtr p, int value, cudaExtent size, MMB_PLACE) {
-    cudaError_t error = cudaSuccess;
-    for (size_t z = 0; z < size.depth && !error; z++)
-        error = emulator::fill("cudaMemset3D", static_cast<char*>(p.ptr) + z * p.pitch * p.ysize, p.pitch, value, size.width,
-                               size.height, MMB_HERE);
-    return error;
 }
 
 cudaError_t cudaHostRegister(void* p, size_t bytes, unsigned flags = cudaHostRegisterDefault, MMB_PLACE);
