@@ -161,7 +161,7 @@ def build(source: Path, options: Options) -> Program:
         command += ["-I", str(root / "cuda")]
     else:
         command += ["-DMMB_AS_NVCC"]
-    digest = hashlib.sha256(repr((command, source, [str(p) for p in runtime])).encode())
+    digest = hashlib.sha256(repr((command, HEAP, source, [str(p) for p in runtime])).encode())
     for path, made in sorted(files.items()):
         digest.update(f"{path}\n{made.text}".encode())
     folder = cache.kept(f"programs/{source.stem}-{digest.hexdigest()[:16]}")
@@ -240,9 +240,10 @@ def compile_program(
         program.executable.with_name(WARNINGS).write_text(done.stderr, encoding="utf-8")
         if after := compile.afterwards(flags):
             subprocess.run([*after, str(object_)], check=True)
+        if options.mode == "check":
+            names = [f"--redefine-sym={old}=mmb_{new}" for old, new in HEAP.items()]
+            subprocess.run(["objcopy", *names, str(object_)], check=True)
         linked = [f for f in flags if f.startswith("-fsanitize=address")]
-        if options.mode == "debug":
-            linked += [FOR_GDB]
         made = place / "made"
         # the runtime first: of an inline function that both have, as std::string's, the linker
         # keeps the first, and the checker must not meet accesses of its own

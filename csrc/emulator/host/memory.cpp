@@ -75,7 +75,7 @@ cudaError_t Memory::allocate(MemoryKind space, void** p, size_t bytes, const cha
     all_[start] = {start, bytes, space, function, place, number, "", {}};
     checked::allocated(all_[start], where(all_[start]));
     open_ = true;
-    close();
+    if (!host().inside_kernel) close();
     *p = reinterpret_cast<void*>(start);
     return cudaSuccess;
 }
@@ -117,7 +117,7 @@ void Memory::retire(Allocation& a, Place place) {
         madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
         mprotect(reinterpret_cast<void*>(first), last - first, PROT_NONE);
     }
-    close();
+    if (!host().inside_kernel) close();
 }
 
 void Memory::retire_all() {

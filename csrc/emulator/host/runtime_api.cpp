@@ -82,7 +82,7 @@ static void at_end() {
              text("The program ends without waiting for %s. On a GPU the kernel may not have run to its end, and what "
                   "it prints is lost.", h.pending.kernel.c_str()));
     for (const Allocation* a : h.memory.living())
-        tell("leak", a->made, text("%s of %zu bytes is never freed.", a->function, a->bytes));
+        if (!is_of_heap(*a)) tell("leak", a->made, text("%s of %zu bytes is never freed.", a->function, a->bytes));
 }
 
 // ------------------------------------------------------------------ memory

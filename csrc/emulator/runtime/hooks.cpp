@@ -45,8 +45,9 @@ void* __tsan_memset(void* to, int value, std::size_t n) {
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
-void __tsan_vptr_update(void**, void*) {}
-void __tsan_vptr_read(void**) {}
+// The pointer to the table of virtual functions, which constructors write.
+void __tsan_vptr_update(void** p, void*) { instrumented(p, sizeof *p, Access::write, CODE, false); }
+void __tsan_vptr_read(void** p) { instrumented(p, sizeof *p, Access::read, CODE, false); }
 
 // Laid out as in LLVM's ubsan_handlers.h, which gcc follows.
 struct TypeDescriptor {
