@@ -223,6 +223,13 @@ ADVICE = {
         "when it is called often.",
         "Call cudaFree (cudaFreeHost for memory of the host) when it is no longer needed.",
     ),
+    "never-read": Advice(
+        "Results that nobody has read",
+        "The host and the GPU have memory of their own: what a kernel writes to its array the host "
+        "sees only after a copy.",
+        "Copy the result back, before it is looked at: cudaMemcpy(host, device, bytes, "
+        "cudaMemcpyDeviceToHost).",
+    ),
     "never-synchronized": Advice(
         "The program ends before its kernel",
         "A launch returns at once, and the end of main ends the kernel too.",

@@ -65,9 +65,33 @@ inline void written(const void* p, size_t bytes) {
     for (uintptr_t at = last > begin ? last : begin; at < end; at++) region->written[region->index(at)] |= 1u << at % 4;
 }
 
+// Whether no byte of this memory has been written.
+inline bool unwritten(const void* p, size_t bytes) {
+    const auto begin = reinterpret_cast<uintptr_t>(p);
+    Region* region = regions::holding(begin);
+    if (!region || region->starts_written || begin + bytes > region->end) return false;
+    for (uintptr_t at = begin; at < begin + bytes; at++)
+        if (region->written[region->index(at)] >> at % 4 & 1) return false;
+    return true;
+}
+
+// Whether something was written there, and no reader came after.
+inline bool never_read(const Allocation& a) {
+    Region* region = regions::holding(a.start);
+    bool is_written = false;
+    for (uintptr_t at = a.start; region && at < region->end; at += 4) {
+        const Cell& cell = region->cells[region->index(at)];
+        if (cell.reads[0].block || cell.reads[1].block) return false;
+        is_written |= cell.write.block != 0;
+    }
+    return is_written;
+}
+
 #else
 
 constexpr bool looks = false;
+inline bool unwritten(const void*, size_t) { return false; }
+inline bool never_read(const Allocation&) { return false; }
 inline void allocated(const Allocation&, const std::string&) {}
 inline void freed(const Allocation&, const std::string&) {}
 inline void written(const void*, size_t) {}

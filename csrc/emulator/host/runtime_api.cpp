@@ -12,7 +12,7 @@
 
 namespace emulator {
 
-static void at_end();
+static void at_end(int status, void*);
 
 Host& host() {
     static Host* one = [] {
@@ -23,7 +23,7 @@ Host& host() {
             if (const char* value = std::getenv(variable.c_str())) mmb_option(name, std::atol(value));
         }
         install_fault_handler();
-        std::atexit(at_end);
+        on_exit(at_end, nullptr);
         return made;
     }();
     return *one;
@@ -74,13 +74,23 @@ void name_allocation(const void* p, const char* name) {
     checked::allocated(*a, name);
 }
 
-static void at_end() {
+// A program that ends with an error has found its own results wrong: perhaps it never fetched them.
+static void tell_unread(int status) {
+    for (const Allocation* a : host().memory.living())
+        if (a->space == MemoryKind::device && !is_of_heap(*a) && checked::never_read(*a))
+            tell("never-read", a->made,
+                 text("The program ends with code %d, and nobody has read what was last written to %s: no kernel, and no copy to "
+                      "the host.", status, where(*a).c_str()));
+}
+
+static void at_end(int status, void*) {
     Host& h = host();
     if (!options.leaks || h.sticky) return;  // after a failed kernel nothing can be freed
     if (h.pending.any)
         tell("never-synchronized", h.pending.place,
              text("The program ends without waiting for %s. On a GPU the kernel may not have run to its end, and what "
                   "it prints is lost.", h.pending.kernel.c_str()));
+    if (status) return tell_unread(status);  // it did not come to its cudaFree
     for (const Allocation* a : h.memory.living())
         if (!is_of_heap(*a)) tell("leak", a->made, text("%s of %zu bytes is never freed.", a->function, a->bytes));
 }
@@ -191,6 +201,15 @@ static cudaError_t transfer(const char* function, void* to, size_t to_pitch, con
         checked::touched(static_cast<char*>(to) + row * to_pitch, width, true, when, place);
         checked::touched(static_cast<const char*>(from) + row * from_pitch, width, false, when, place);
     }
+    if (Allocation* a = h.memory.find(reinterpret_cast<uintptr_t>(from)); a && !side(to).device)
+        for (size_t row = 0; row < rows; row++)
+            if (const char* p = static_cast<const char*>(from) + row * from_pitch; checked::unwritten(p, width)) {
+                const std::string part = rows > 1 ? text("Row %zu of the %zu that", row, rows) : text("What");
+                tell("uninitialised", place,
+                     text("%s %s copies from %s was never written: no byte of it.", part.c_str(), function, where(*a).c_str()),
+                     {{a->made, text("%s gave this memory here", a->function)}});
+                break;
+            }
     h.memory.open();
     for (size_t row = 0; row < rows; row++)
         std::memmove(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width);
