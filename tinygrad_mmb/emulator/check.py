@@ -54,22 +54,24 @@ def check(
     `witness` is the same program built with AddressSanitizer and UBSan.
     Raises: TimeLimitError.
     """
-    named, harmless = unset.found_by_compiler(program, arguments, timeout)
-    for finding in named:
+    compiled = unset.found_by_compiler(program, arguments, timeout)
+    for finding in compiled.named:
         finding.runs = seeds
-    found, output = [named], ""
+    found, output = [compiled.named], ""
     for seed in range(seeds):
         options = {"seed": seed, "early": seed % 2, "leaks": 1}
         done = run(program, arguments, options=options, captured=True, timeout=timeout)
         if seed == 0:
             output = done.output
-        seen = unset.without_echoes(done.findings, named, harmless, program)
-        if not any(not f.is_note for f in [*named, *seen]) and done.code:
+        seen = unset.without_echoes(done.findings, compiled, program)
+        if not any(not f.is_note for f in [*compiled.named, *seen]) and done.code:
             seen.append(failure(done.code, done.died_of, done.output))
         found.append(seen)
     if witness is not None:
         done = run(witness, arguments, captured=True, timeout=timeout)
         found.append([*done.findings, *sanitizer.findings_in(done.output, program)])
+    if any(not f.is_note for findings in found[1:] for f in findings):  # mend that first
+        found[0] = [f for f in compiled.named if f not in compiled.doubtful]
     return Result(program, seeds, merged(found), output)
 
 

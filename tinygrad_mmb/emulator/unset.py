@@ -11,6 +11,7 @@ find, where the value reaches memory: csrc/emulator/runtime/checker.cpp.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from tinygrad_mmb.emulator import findings
 from tinygrad_mmb.emulator.build import Local, Program
@@ -26,13 +27,19 @@ USED = re.compile(
 DECLARED = re.compile(r"^(?P<file>[^:\n]+):(?P<line>\d+):\d+: note: .*(?:declared here|initialize)")
 
 
-def found_by_compiler(
-    program: Program, arguments: tuple[str, ...], timeout: float
-) -> tuple[list[Finding], list[Finding]]:
-    """Of the kernels and device functions only: one finding per variable.
+@dataclass
+class Unset:
+    """What the compiler says of unset variables, one finding for each."""
 
-    Of what only may be unset, the program is asked whether it matters: those for which it does
-    not come second.
+    named: list[Finding]  # used before they are set
+    harmless: list[Finding]  # perhaps unset, but it does not matter
+    doubtful: list[Finding]  # perhaps unset, and the program did not tell: part of `named`
+
+
+def found_by_compiler(program: Program, arguments: tuple[str, ...], timeout: float) -> Unset:
+    """Of the kernels and device functions only.
+
+    Of what only may be unset, the program is asked whether it matters.
     """
     found: dict[Local, Finding] = {}
     certain: set[Local] = set()
@@ -51,10 +58,11 @@ def found_by_compiler(
             if is_sure:
                 certain.add(local)
             finding = None
-    harmless = without_effect(program, arguments, sorted(found.keys() - certain), timeout)
-    return (
+    harmless, unknown = without_effect(program, arguments, sorted(found.keys() - certain), timeout)
+    return Unset(
         [finding for local, finding in found.items() if local not in harmless],
         [finding for local, finding in found.items() if local in harmless],
+        [finding for local, finding in found.items() if local in unknown],
     )
 
 
@@ -85,16 +93,16 @@ def function_at(program: Program, file: str, line: int) -> tuple[str, int] | Non
     return None
 
 
-def without_echoes(
-    seen: list[Finding], named: list[Finding], harmless: list[Finding], program: Program
-) -> list[Finding]:
+def without_echoes(seen: list[Finding], unset: Unset, program: Program) -> list[Finding]:
     """`seen` without unset variables that the compiler has told of.
 
     In a function of which it named one, all are taken for that one; of harmless ones, those in
     lines that name the variable: tile[i] = t; where tile[i] is not used either.
     """
-    known = {function_at(program, p.file, p.line) for f in named for p in f.places}
-    calm = {(function_at(program, p.file, p.line), f.array) for f in harmless for p in f.places}
+    known = {function_at(program, p.file, p.line) for f in unset.named for p in f.places}
+    calm = {
+        (function_at(program, p.file, p.line), f.array) for f in unset.harmless for p in f.places
+    }
 
     def is_echo(finding: Finding) -> bool:
         if finding.kind != KIND:

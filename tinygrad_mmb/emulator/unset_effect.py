@@ -36,27 +36,29 @@ class Outcome:
 
 def without_effect(
     program: Program, arguments: tuple[str, ...], locals_: list[Local], timeout: float
-) -> set[Local]:
-    """Those of `locals_` whose first value changes nothing. A doubt counts as an effect."""
+) -> tuple[set[Local], set[Local]]:
+    """Those of `locals_` whose first value changes nothing; and those where nobody knows."""
     can = [local for local in dict.fromkeys(locals_) if is_simple(program, local)]
+    unknown = set(locals_)
     if not can:
-        return set()
+        return set(), unknown
     options = replace(program.options, mode="fast", varied=tuple(can))
     try:
         varied = build(program.source, options)
         usual, again = (outcome(varied, arguments, -1, USUAL, timeout) for _ in range(2))
         if not same(usual, usual, again):
-            return set()
+            return set(), unknown
 
         def matters(which: int) -> bool:
             runs = (outcome(varied, arguments, which, byte, timeout) for byte in VALUES)
             return not all(same(usual, again, run) for run in runs)
 
         if not matters(-1):
-            return set(can)
-        return {local for i, local in enumerate(can) if len(can) > 1 and not matters(i)}
+            return set(can), unknown - set(can)
+        harmless = {local for i, local in enumerate(can) if len(can) > 1 and not matters(i)}
+        return harmless, unknown - set(can)
     except (BuildError, TimeLimitError):
-        return set()
+        return set(), unknown
 
 
 def is_simple(program: Program, local: Local) -> bool:
