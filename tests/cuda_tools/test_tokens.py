@@ -199,3 +199,13 @@ def test_a_variable_of_the_device_is_made_known_behind_its_declaration():
     text = prepare("__constant__ struct P { int n; } p;\n__device__ int f(int x);\n").text
     assert '} p; static ::emulator::ProgramVariable mmb_variable_p("p", p, "constant");\n' in text
     assert "mmb_variable_f" not in text
+
+
+def test_an_object_that_converts_to_a_plain_pointer_of_a_template_may_be_handed_over():
+    source = (
+        "template <class F> __global__ void k(const float* x, F f, F* y) {}\n"
+        "void g() { k<<<1, 2>>>(buffer(1, 2), f, y); k<<<1, 2>>>(a<b, c>(d), y); }"
+    )
+    text = prepare(source).text
+    assert "(::emulator::as<const float*>(buffer(1, 2)), f, y)" in text
+    assert "as<const float*>(a" not in text  # which commas part the arguments, is not certain

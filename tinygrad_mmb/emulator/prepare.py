@@ -14,6 +14,7 @@ cuda_runtime.h. Text is put in and taken out within a line, so every line keeps 
 from __future__ import annotations
 
 import bisect
+import re
 from dataclasses import dataclass, field
 
 from tinygrad_mmb.emulator.rules import broken
@@ -22,6 +23,9 @@ from tinygrad_mmb.emulator.tokens import Token, is_code, line_of, tokens
 OPEN = {"(": ")", "[": "]", "{": "}"}
 CLOSE = {v: k for k, v in OPEN.items()}
 ANGLES = {"<": 1, "<<": 2, ">": -1, ">>": -2, ">>>": -3}
+PLAIN_POINTER = re.compile(
+    r"(const )?(unsigned |signed )?(float|double|bool|char|short|int|long|long long)( const)? ?\*"
+)
 VARIABLE_SPACES = ("__constant__", "__device__", "__managed__")
 
 
@@ -253,6 +257,7 @@ class Pass:
             self.edits.append((begin, begin, f"::emulator::launch({name}, [=](auto... mmb_a) {{ "))
             self.edits.append((end, end, "(mmb_a...); })"))
             self._null_pointers(last + 1)
+            self._plain_pointers(last + 1, text, kernels)
         for token, put in ((self.code[i], ".on("), (self.code[last], ")")):
             self.edits.append((token.start, token.start + 3, put))
 
@@ -314,6 +319,31 @@ class Pass:
         for j in range(opening + 1, closing or opening):
             if self.text(j) == "NULL" and self.text(j - 1) in "(," and self.text(j + 1) in "),":
                 self.edits.append((self.code[j].start, self.end(j), "nullptr"))
+
+    def _plain_pointers(self, opening: int, name: str, kernels: list[Kernel]) -> None:
+        """Where a template takes a float* whatever it deduces, an object may convert to one."""
+        closing = self.partner.get(opening)
+        own = name.partition("<")[0].rpartition("::")[2].strip()
+        found = [k for k in kernels if k.name == own]
+        if closing is None or len(found) != 1:
+            return
+        arguments, first, j = [], opening + 1, opening + 1
+        while j <= closing:
+            if self.text(j) in ANGLES:
+                return  # f<a, b>(c): which commas part the arguments, is not certain
+            if j == closing or self.text(j) == ",":
+                arguments.append((first, j - 1))
+                first = j + 1
+            elif self.text(j) in OPEN:
+                j = self.partner.get(j, closing)
+            j += 1
+        if len(arguments) != len(found[0].parameters):
+            return
+        for parameter, (begin, end) in zip(found[0].parameters, arguments, strict=True):
+            if PLAIN_POINTER.fullmatch(parameter.type) and begin <= end:
+                start, stop = self.code[begin].start, self.end(end)
+                self.edits.append((start, start, f"::emulator::as<{parameter.type}>("))
+                self.edits.append((stop, stop, ")"))
 
     # ------------------------------------------------------------------ variables
 

@@ -42,12 +42,44 @@ __global__ void labels(int* size, int* called) {
     cg::invoke_one(group, [&] { atomicAdd(called, 1); });
 }
 
+template <class T>
+class Buffer {  // owns its memory, and no copy does
+   public:
+    explicit Buffer(int n) { cudaMallocManaged(&data, n * sizeof(T)); }
+    Buffer(const Buffer&) = delete;
+    ~Buffer() { cudaFree(data); }
+    operator T*() const { return data; }
+
+   private:
+    T* data;
+};
+template <class F>
+__global__ void apply(float* out, const int n, F f) {
+    if (threadIdx.x < n) out[threadIdx.x] = f(threadIdx.x);
+}
+
+struct Pair {  // copied bit by bit, though it has an assignment of its own
+    float a, b;
+    __host__ __device__ Pair& operator=(const Pair& other) {
+        a = other.a, b = other.b;
+        return *this;
+    }
+};
+__global__ void sum(float* out, Pair p, String&) { *out = p.a + p.b; }
+
 int main() {
     int ok = 1;
+    Buffer<float> buffer(8);
+    apply<<<1, 8>>>(buffer, 8, [] __device__(int i) { return 0.5f * i; });
+    cudaDeviceSynchronize();
+    ok &= buffer[7] == 3.5f;
     String* s = new String("abcd");
     by_reference<<<1, 2>>>(*s, 'x');
     cudaDeviceSynchronize();
     ok &= (*s)[1] == 'x' && (*s)[2] == 'c';
+    sum<<<1, 1>>>(buffer, Pair{1, 2}, *s);
+    cudaDeviceSynchronize();
+    ok &= buffer[0] == 3;
     char* seen;
     cudaMallocManaged(&seen, 4);
     by_value<<<1, 4>>>(*s, seen);

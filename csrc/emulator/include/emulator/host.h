@@ -112,7 +112,10 @@ struct Bound {  // a call with its arguments: each thread gets copies, as on a G
 // such a parameter by its address.
 template <class P>
 struct Passed {
-    static constexpr bool by_address = std::is_class<P>::value && !std::is_trivially_copyable<P>::value;
+    static constexpr bool by_address =
+        std::is_class<P>::value && (!std::is_trivially_destructible<P>::value ||
+                                    (std::is_copy_constructible<P>::value && !std::is_trivially_copy_constructible<P>::value) ||
+                                    (std::is_move_constructible<P>::value && !std::is_trivially_move_constructible<P>::value));
     using Kept = P;
     using Given = std::conditional_t<by_address, P*, P>;
 };
@@ -170,6 +173,15 @@ struct Launch<void (*)(P...)> {  // a function: arguments convert to the types o
     }
     void operator()(P... p) const { Bound<Call<P...>, typename Passed<P>::Kept...>{{call}, {p...}}.run(how); }
 };
+
+// An argument of a template kernel whose parameter is a plain pointer: an object that owns memory may convert to it.
+template <class P, class X>
+decltype(auto) as(X&& x) {
+    if constexpr (std::is_class<std::decay_t<X>>::value && std::is_convertible<X&&, P>::value)
+        return static_cast<P>(std::forward<X>(x));
+    else
+        return std::forward<X>(x);
+}
 
 template <class F>
 Launch<F> launch(const char* kernel, F call, MMB_PLACE) {
