@@ -6,6 +6,11 @@
 //   w      (C) weights of the classes or none; W = Σₙ wₙ for a mean, 1 for a sum
 //   bytes  8 a logit: x is read once from memory, and again from the cache; dx is written once, past
 //          the cache if it is too large to be found there later
+//
+// And of samples, each with its loss, weight and gradient: x (outer, n, inner) along n, the others (outer, inner):
+//
+//   Lₛ = wₛ · (log sₛ - (xₜ - cₛ)), where c is the largest x and s = Σₖ exp(xₖ - c)
+//   ∂L/∂xₖ = gₛ wₛ · (exp(xₖ - c) / s - [k = t])
 #include <cmath>
 
 #include "exponentials.hpp"
@@ -148,9 +153,76 @@ void cross_entropy(const Span<T>& loss, const Span<T>& dx, const Span<const T>& 
     loss[0] = static_cast<T>(mean ? sum / total : sum);
 }
 
+template <class T>
+void expect_samples(const Span<const T>& x, const Span<const Index>& t, const Span<const T>& w, const Span<const T>& top,
+                    const Span<const T>& sum, Index outer, Index n, Index inner) {
+    const Index samples = outer * inner;
+    expect(n > 0 && x.size == samples * n && t.size == samples && (!w || w.size == samples) && top.size == samples &&
+               sum.size == samples,
+           "(outer, n, inner) logits, and (outer, inner) classes and weights");
+    for (Index s = 0; s < samples; ++s)
+        if (t[s] < 0 || t[s] >= n)
+            throw std::out_of_range("target " + std::to_string(t[s]) + " is out of bounds: there are " + std::to_string(n) + " classes");
+}
+
+template <class T>
+void cross_entropy_of_samples(const Span<T>& loss, const Span<T>& top, const Span<T>& sum, const Span<const T>& x,
+                              const Span<const Index>& t, const Span<const T>& w, Index outer, Index n, Index inner) {
+    expect(loss.size == t.size, "a loss for each sample");
+    expect_samples<T>(x, t, w, {top.data, top.size}, {sum.data, sum.size}, outer, n, inner);
+    along<T>(
+        outer, n, inner,
+        [&](Index i) {
+            const T c = largest(&x[i], n);
+            top[i / n] = c, sum[i / n] = sum_of_exponentials(&x[i], c, n);
+        },
+        [&](Index i, Index k) {
+            Vec<T> c = splat(minus_infinity<T>), total{};
+            for (Index j = 0; j < n; ++j) c = Larger()(c, load(&x[i + j * inner], k));
+            for (Index j = 0; j < n; ++j) total += exp<T>(load(&x[i + j * inner], k) - c);
+            const Index s = i / (n * inner) * inner + i % inner;
+            store(&top[s], c, k), store(&sum[s], total, k);
+        });
+    each_vector<T>(t.size, [&](Index i, Index k) { store(&loss[i], log<T>(load(&sum[i], k)), k); });
+    for (Index s = 0; s < t.size; ++s) {
+        const T picked = x[(s / inner * n + t[s]) * inner + s % inner];
+        loss[s] = (loss[s] - (picked - top[s])) * (w ? w[s] : T(1));
+    }
+}
+
+template <class T>
+void cross_entropy_of_samples_backward(const Span<T>& dx, const Span<const T>& g, const Span<const T>& top,
+                                       const Span<const T>& sum, const Span<const T>& x, const Span<const Index>& t,
+                                       const Span<const T>& w, Index outer, Index n, Index inner) {
+    expect(dx.size == x.size && g.size == t.size, "a gradient for each sample");
+    expect_samples<T>(x, t, w, top, sum, outer, n, inner);
+    std::vector<T> slope(t.size), scale(t.size);
+    for (Index s = 0; s < t.size; ++s) slope[s] = g[s] * (w ? w[s] : T(1)), scale[s] = slope[s] / sum[s];
+    each_row(outer * n, inner, [&](Index first, Index last) {
+        if (inner == 1) {  // parts of rows of classes
+            for (Index i = first; i < last;) {
+                const Index row = i / n, end = std::min(last, (row + 1) * n);
+                each_vector<T>(end - i, [&](Index j, Index k) { store(&dx[i + j], scale[row] * exp<T>(load(&x[i + j], k) - top[row]), k); });
+                i = end;
+            }
+            return;
+        }
+        for (Index r = first; r < last; ++r)
+            each_vector<T>(inner, [&](Index j, Index k) {
+                const Index s = r / n * inner + j;
+                store(&dx[r * inner + j], load(&scale[s], k) * exp<T>(load(&x[r * inner + j], k) - load(&top[s], k)), k);
+            });
+    });
+    for (Index s = 0; s < t.size; ++s) dx[(s / inner * n + t[s]) * inner + s % inner] -= slope[s];
+}
+
 }  // namespace
 
 MMB_CPU_KERNEL("cross_entropy", cross_entropy<float>);
 MMB_CPU_KERNEL("cross_entropy", cross_entropy<double>);
+MMB_CPU_KERNEL("cross_entropy_of_samples", cross_entropy_of_samples<float>);
+MMB_CPU_KERNEL("cross_entropy_of_samples", cross_entropy_of_samples<double>);
+MMB_CPU_KERNEL("cross_entropy_of_samples_backward", cross_entropy_of_samples_backward<float>);
+MMB_CPU_KERNEL("cross_entropy_of_samples_backward", cross_entropy_of_samples_backward<double>);
 
 }  // namespace mmb

@@ -1,12 +1,17 @@
-"""Softmax-cross-entropy of a batch: the loss, and in the same pass the gradient."""
+"""Softmax-cross-entropy: of a batch, with the gradient in the same pass; and of single samples.
+
+The losses of samples are also what a batch of (N, C, d1, ...) is made of, and reduction="none".
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_mmb.backend import Array, int64, namespace
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import contiguous
+from tinygrad_mmb.kernels.launch import contiguous, is_float
 from tinygrad_mmb.kernels.registry import WithExtras
 
 
@@ -50,3 +55,41 @@ def batch_cross_entropy_backward(
 ) -> tuple[Array | None, ...]:
     """What forward has written; times g, which is 1 where the loss is what one starts from."""
     return dx if g == 1.0 else dx * g, None, None, None, None, None
+
+
+def has_classes(x: Array, t: Array, w: Array | None) -> bool:
+    """Whether x is (N, C, ...), not empty, and the classes t and weights w are (N, ...)."""
+    if not is_float(x, w, wide=True) or x.ndim < 2 or not x.size or t.dtype != int64:
+        return False
+    samples = (x.shape[0], *x.shape[2:])
+    return t.shape == samples and (w is None or w.shape == samples)
+
+
+def needs_no_weights(
+    g: Array, x: Array, t: Array, w: Any, kept: Any, needs_input_grad: Sequence[bool]
+) -> bool:
+    """Whether only the logits need a gradient: no kernel computes that of the weights."""
+    return is_float(g, x, wide=True) and not needs_input_grad[2]
+
+
+def sizes(x: Array) -> tuple[int, int, int]:
+    """x as (outer, classes, inner)."""
+    return x.shape[0], x.shape[1], math.prod(x.shape[2:])
+
+
+@cpu_kernel("CrossEntropy", accepts=has_classes)
+def cross_entropy(x: Array, t: Array, w: Array | None) -> WithExtras:
+    loss, top, sums = (namespace(x).empty(t.shape, x.dtype) for _ in range(3))
+    arrays = contiguous(x), contiguous(t), None if w is None else contiguous(w)
+    native.cross_entropy_of_samples(loss, top, sums, *arrays, *sizes(x))
+    return WithExtras(loss, (top, sums))
+
+
+@cpu_kernel("CrossEntropy.backward", accepts=needs_no_weights)
+def cross_entropy_backward(
+    g: Array, x: Array, t: Array, w: Array | None, kept: tuple[Array, Array], needs_input_grad: Any
+) -> tuple[Array, None, None]:
+    dx = namespace(x).empty(x.shape, x.dtype)
+    arrays = contiguous(x), contiguous(t), None if w is None else contiguous(w)
+    native.cross_entropy_of_samples_backward(dx, contiguous(g), *kept, *arrays, *sizes(x))
+    return dx, None, None
