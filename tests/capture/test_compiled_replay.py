@@ -423,6 +423,16 @@ def test_only_what_has_no_counterpart_is_called_from_python():
     assert len(replay.native_runs) == 1
 
 
+def test_sums_that_have_twins_are_instructions_all_the_same():
+    x = tm.tensor(np.random.default_rng(0).standard_normal((200, 10)).astype(np.float32))
+    captured = tm.capture(lambda x: x.sum(0) + x.mean(0) + x.amax(0))
+    for _ in range(3):
+        found = captured(x)
+    assert not [i for i in captured.plan.instructions if i.kind == "call"]
+    wide = x.numpy().astype(float)
+    np.testing.assert_allclose(found.numpy(), wide.sum(0) + wide.mean(0) + wide.max(0), rtol=1e-5)
+
+
 def test_pinned_to_the_reference_the_replay_is_numpys():
     made = training("mlp")
     captured = tm.capture(made.step)

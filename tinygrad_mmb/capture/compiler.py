@@ -8,7 +8,7 @@ from tinygrad_mmb.kernels.cpu.native import native
 # Twins that a compiled replay does without: it knows what they are made of. Those of optimizers are
 # faster than an elementwise program and stay calls.
 LOOKED_INTO = {"MatMul", "MatMul.backward", "Linear", "Linear.backward", "LinearRelu",
-               "LinearRelu.backward"}  # fmt: skip
+               "LinearRelu.backward", "Sum", "Mean", "SumTo", "Amax", "Amin"}  # fmt: skip
 
 
 def is_wanted() -> bool:

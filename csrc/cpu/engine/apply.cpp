@@ -130,18 +130,20 @@ Object applied(PyObject* const* arguments, Py_ssize_t count) {
         for (Py_ssize_t i = 0; i < count; ++i) arrays[i] = Object::borrowed(PyList_GET_ITEM(met.get(), i));
     }
 
-    Object kernel = Object::borrowed(Py_None);
     const Object pin = value_of(engine.pin);
-    const int unasked = PySet_Contains(engine.unasked, op.key.get());
-    check(unasked);
-    if (unasked || pin.get() != engine.any_pin) kernel = call(engine.select, op.key.get(), list_of(arrays, count).get());
-    PyObject* given[most + 1];
-    for (Py_ssize_t i = 0; i < count; ++i) given[i + 1] = arrays[i].get();
-    const Small* small = pin.get() == engine.any_pin && kernel.is_none() ? op.small : nullptr;
-    Object output;
+    const bool is_free = pin.get() == engine.any_pin;
+    Object kernel = Object::borrowed(Py_None), output;
+    const Small* small = is_free ? op.small : nullptr;  // a few numbers, before anyone looks for a twin
     if (small && !(output = small->forward(arrays, count))) small = nullptr;
-    const Object compute = kernel.is_none() ? op.forward : get(kernel.get(), n.run);
-    if (!small) output = Object::made(PyObject_Vectorcall(compute.get(), given + 1, count | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    if (!small) {
+        const int unasked = PySet_Contains(engine.unasked, op.key.get());
+        check(unasked);
+        if (unasked || !is_free) kernel = call(engine.select, op.key.get(), list_of(arrays, count).get());
+        PyObject* given[most + 1];
+        for (Py_ssize_t i = 0; i < count; ++i) given[i + 1] = arrays[i].get();
+        const Object compute = kernel.is_none() ? op.forward : get(kernel.get(), n.run);
+        output = Object::made(PyObject_Vectorcall(compute.get(), given + 1, count | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    }
 
     Object extras = Object::borrowed(Py_None);
     if (Py_TYPE(output.get()) == engine.WithExtras) {
