@@ -227,6 +227,7 @@ void multiply_thin(Index m, Index n, Index k, const Factor<T>& a, const Factor<T
 
 template <class T>
 void gemm(Index m, Index n, Index k, Factor<T> a, Factor<T> b, T* c, Index c_stride, const Epilogue<T>& e) {
+    if (m == 0 || n == 0) return;  // tiles have one row at least
     if (is_thin(m, n, a, b)) return multiply_thin(m, n, k, a, b, c, c_stride, e);
     multiply(m, n, k, a, b, c, c_stride, e);
 }
