@@ -1,4 +1,4 @@
-"""C++ twins of `Function.apply`, the chain rule and the gathering of optimizers, where _cpu is.
+"""C++ twins of what every recorded call and every step of an optimizer goes through, if _cpu is.
 
 They take the same steps in the same order (csrc/cpu/engine), and hand rare calls back to the Python
 functions, which stay the definition: read those. With MMB_KERNELS=reference in the environment, or
@@ -8,18 +8,23 @@ any other kernels than these, nothing but Python runs.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import anomaly, differentiate, engine, promotion
 from tinygrad_mmb.autograd.function import Context, Function, _Output
+from tinygrad_mmb.autograd.fused import Composite, Fused
 from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.hooks import run_hooks
 from tinygrad_mmb.autograd.storage import Storage, clock
 from tinygrad_mmb.autograd.tensor import Tensor
-from tinygrad_mmb.backend import as_array
+from tinygrad_mmb.backend import as_array, int64
 from tinygrad_mmb.backend.extension import load
 from tinygrad_mmb.kernels import recorder, registry
+from tinygrad_mmb.nn import module
+from tinygrad_mmb.nn.parameter import Parameter
 from tinygrad_mmb.optim import gathering
 
 # promotions that leave operands alone which `promotion.agree` and are floats
@@ -27,19 +32,42 @@ KEEP = (
     *(promotion.common, promotion.floating, promotion.kept, promotion.floats_only),
     *(promotion.difference, promotion.product, promotion.quotient, promotion.power),
 )
+WALKS = (  # the methods by which a Module finds its parameters
+    *("parameters", "named_parameters", "_within", "named_modules"),
+    *("_own_modules", "_own_parameters"),
+)
+CROSS_ENTROPY = sys.modules["tinygrad_mmb.ops.cross_entropy"]  # ops has functions of these names
+LINEAR = sys.modules["tinygrad_mmb.ops.linear"]
 # where each twin stands in, under its name there
 PLACES: dict[str, tuple[Any, ...]] = {
     "apply": (Function,),
+    "save_for_backward": (Context,),
+    "saved_tensors": (Context,),
+    "needs_input_grad": (Context,),
     "chain_rule": (engine, differentiate),
     "fill_gradients": (differentiate,),
+    "count": (registry,),
+    "parameters_of": (module,),
+    "forget_gradients": (differentiate,),
+    "with_gradient": (gathering,),
     "gathered": (gathering,),
     "noted": (gathering,),
+    "require_affine": (LINEAR,),
+    "are_usual": (CROSS_ENTROPY,),
+    "apply_or_define": (Composite,),
 }
-PYTHON = {name: vars(places[0])[name] for name, places in PLACES.items()}
+UNDER = {"apply_or_define": "apply"}  # another name there
+PYTHON = {name: vars(places[0])[UNDER.get(name, name)] for name, places in PLACES.items()}
+AS_IN_PYTHON: dict[type, Callable[[Any], Any]] = {  # what each kind in PYTHON is around a function
+    classmethod: classmethod,
+    property: property,
+    FunctionType: lambda function: function,
+}
 
 
 def parts() -> dict[str, Any]:
     """What the twins need of the Python side."""
+    pinned = registry.DEFAULT.backend
     small = [
         *(ops.elementwise.Add, ops.elementwise.Sub, ops.elementwise.Mul, ops.elementwise.Neg),
         *(ops.activation.Relu, ops.reduction.Sum),
@@ -50,14 +78,16 @@ def parts() -> dict[str, Any]:
         "AccumulateGrad": engine.AccumulateGrad,
         "Output": _Output,
         "Storage": Storage,
+        "Module": module.Module,
+        "Parameter": Parameter,
         "WithExtras": registry.WithExtras,
+        "registry": vars(registry),
         "unasked": registry._unasked[registry.HOST],
+        "fits": ("place", registry.HOST) if pinned is None else ("backend", pinned),
         "pin": registry._pin,
         "any_pin": registry.DEFAULT,
         "select": registry.select,
-        "apply": PYTHON["apply"].__func__,
-        "chain_rule": PYTHON["chain_rule"],
-        **{name: PYTHON[name] for name in ("fill_gradients", "gathered", "noted")},
+        **{name: below(value) for name, value in PYTHON.items()},
         "clock": clock,
         "summed": engine.summed,
         "cast": ops.to,
@@ -69,9 +99,18 @@ def parts() -> dict[str, Any]:
         "quick_promotions": set(KEEP),
         "recorder": vars(recorder),
         "small": {op: (op.forward, op.backward) for op in small},
+        "setups": {op: op.setup_context for op in (LINEAR.Linear, LINEAR.LinearRelu)},
+        "walks": {name: vars(module.Module)[name] for name in WALKS},
         "setup_nothing": Function.setup_context,
+        "setup_inputs": Fused.setup_context,
         "arrays_of": vars(Function)["arrays_of"].__func__,
+        "int64": int64,
     }
+
+
+def below(value: Any) -> Any:
+    """The function below a classmethod or property."""
+    return getattr(value, "__func__", None) or getattr(value, "fget", None) or value
 
 
 def use_compiled(wanted: bool = True) -> bool:
@@ -81,8 +120,8 @@ def use_compiled(wanted: bool = True) -> bool:
     twins: dict[str, Any] = dict(PYTHON)
     if native is not None:
         twins = native.engine_twins(parts())
-        twins["apply"] = classmethod(twins["apply"])
+        twins = {name: AS_IN_PYTHON[type(PYTHON[name])](twin) for name, twin in twins.items()}
     for name, places in PLACES.items():
         for place in places:
-            setattr(place, name, twins[name])
+            setattr(place, UNDER.get(name, name), twins[name])
     return native is not None

@@ -345,3 +345,139 @@ def test_parameters_that_overlap_are_left_to_the_reference() -> None:
     a.grad, b.grad = tm.ones(3), tm.ones(3)
     optimizer.step()
     np.testing.assert_allclose(memory, [0.5, 0.5, 0.0, 0.5, 0.5], atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", [None, tm.nn.ReLU(), tm.nn.GELU()])
+@pytest.mark.parametrize("frozen", [(), ("weight",), ("bias",), ("weight", "bias")])
+def test_layers_and_losses_train_alike(activation: Any, frozen: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((6, 5)), rng.integers(0, 4, 6)
+
+    def run() -> list[Any]:
+        layer = tm.nn.Linear(5, 4, dtype=tm.float64)
+        layer.weight.data = tm.tensor(np.sin(np.arange(20.0)).reshape(4, 5))
+        layer.bias.data = tm.tensor(np.arange(4.0) / 4)
+        for name in frozen:
+            getattr(layer, name).requires_grad_(False)
+        model = tm.nn.Sequential(*([layer] if activation is None else [layer, activation]))
+        inputs = tm.tensor(x, requires_grad=True)
+        loss = tm.nn.functional.cross_entropy(model(inputs), tm.tensor(t))
+        loss.backward()
+        gradients = [inputs.grad, *(p.grad for p in model.parameters() if p.requires_grad)]
+        return [loss.detach().numpy(), *(g.numpy() for g in gradients)]
+
+    for fast, slow in zip(*in_both(run), strict=True):
+        same(fast, slow)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x, t: tm.nn.functional.cross_entropy(x, t + 9),
+        lambda x, t: tm.nn.functional.cross_entropy(x, t[:1]),
+        lambda x, t: tm.nn.functional.cross_entropy(x, t.float()),
+        lambda x, t: tm.nn.functional.cross_entropy(x.long(), t),
+        lambda x, t: tm.nn.functional.cross_entropy(x, t, label_smoothing=2.0),
+        lambda x, t: tm.nn.functional.cross_entropy(x, t, reduction="Mean"),
+        lambda x, t: tm.nn.functional.linear(x, tm.ones(2, 4)),
+        lambda x, t: tm.nn.functional.linear(x, tm.ones(2, 3), tm.ones(3)),
+        lambda x, t: tm.nn.functional.linear(x, tm.ones(2, 3).double()),
+        lambda x, t: tm.nn.functional.linear(x, x.detach()).relu_().sum().backward() or no_error(),
+        lambda x, t: step_between(tm.nn.Linear(3, 2), x),
+    ],
+)
+def test_layers_and_losses_refuse_alike(wrong: Callable[[Any, Any], Any]) -> None:
+    def run() -> tuple[type, str]:
+        with pytest.raises(Exception) as caught:
+            wrong(tm.ones(2, 3, requires_grad=True), tm.tensor([0, 1]))
+        return caught.type, str(caught.value)
+
+    fast, slow = in_both(run)
+    assert fast == slow
+
+
+def no_error() -> None:
+    raise LookupError("none was raised, with or without twins")
+
+
+def step_between(layer: Any, x: Any) -> None:
+    y = layer(x * 1.0).sum()
+    with tm.no_grad():
+        layer.weight.mul_(2.0)
+    y.backward()
+
+
+def test_twins_are_counted_once_a_call_and_declines_once() -> None:
+    compiled.use_compiled()
+    if registry.DEFAULT != registry.ANY:
+        pytest.skip("MMB_KERNELS pins kernels")
+    twins = [t for k in ("BatchCrossEntropy", "BatchCrossEntropy.backward", "Linear")
+             for t in registry.twins(k) if t.backend == "cpu"]  # fmt: skip
+    x, t = tm.ones(2, 3, requires_grad=True), tm.tensor([0, 1])
+    before = [(twin.calls, twin.declines) for twin in twins]
+    tm.nn.functional.cross_entropy(tm.nn.functional.linear(x, tm.ones(3, 3)), t).backward()
+    images = tm.ones(2, 3, 4)
+    tm.nn.functional.cross_entropy(images, tm.zeros(2, 4, dtype=tm.int64))
+    after = [(twin.calls, twin.declines) for twin in twins]
+    assert [(c - a, d - b) for (a, b), (c, d) in zip(before, after, strict=True)] == [
+        (1, 1),
+        (1, 0),
+        (1, 0),
+    ]
+
+
+class OnlyTheFirst(tm.nn.Linear):
+    def parameters(self, recurse: bool = True) -> Iterator[Any]:
+        yield self.weight
+
+
+class WithAList(tm.nn.Module):
+    def __init__(self) -> None:
+        self.layers = [tm.nn.Linear(2, 2)]
+
+
+def shared() -> Any:
+    layer = tm.nn.Linear(2, 2)
+    return tm.nn.Sequential(layer, tm.nn.BatchNorm1d(2), tm.nn.Residual(layer, tm.nn.Linear(2, 2)))
+
+
+@pytest.mark.parametrize(
+    "make", [shared, lambda: OnlyTheFirst(2, 2), lambda: tm.nn.Conv2d(1, 1, 3)]
+)
+def test_a_module_forgets_the_gradients_of_its_own_parameters(make: Callable[[], Any]) -> None:
+    def run() -> list[bool]:
+        model = make()
+        found = [p for _, p in model.named_parameters()]
+        for p in found:
+            p.grad = tm.ones_like(p)
+        model.zero_grad()
+        return [p.grad is None for p in found]
+
+    fast, slow = in_both(run)
+    assert fast == slow
+    assert fast[0]
+    assert all(fast) == (not isinstance(make(), OnlyTheFirst))
+
+
+def test_a_bare_list_of_modules_is_refused_with_twins_too() -> None:
+    def run() -> str:
+        with pytest.raises(TypeError) as caught:
+            WithAList().zero_grad()
+        return str(caught.value)
+
+    fast, slow = in_both(run)
+    assert fast == slow
+    assert "nn.ModuleList" in fast
+
+
+def test_an_optimizer_moves_only_what_has_a_gradient() -> None:
+    def run() -> list[Any]:
+        parameters, optimizer = adam(tm.float64, lr=0.1)
+        parameters[0].grad = tm.ones_like(parameters[0])
+        optimizer.step()
+        optimizer.zero_grad()
+        assert parameters[0].grad is None
+        return [p.detach().numpy() for p in parameters]
+
+    for fast, slow in zip(*in_both(run), strict=True):
+        same(fast, slow)

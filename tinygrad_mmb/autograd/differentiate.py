@@ -66,6 +66,13 @@ def fill_gradients(
         recording.reset(token)
 
 
+def forget_gradients(leaves: Iterable[Tensor]) -> None:
+    """Set `.grad` of all to None."""
+    for x in leaves:
+        if x.grad is not None:
+            x.grad = None
+
+
 def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],

@@ -10,8 +10,8 @@ def has_moments(states: Sequence[Any], amsgrad: bool) -> bool:
     """Whether every state holds the moments that Adam reads; with `amsgrad` the largest second
     moment too.
     """
-    names = {"exp_avg", "exp_avg_sq"} | ({"max_exp_avg_sq"} if amsgrad else set())
-    return all(names <= state.keys() for state in states)
+    names = ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if amsgrad else []))
+    return all([name in state for name in names for state in states])
 
 
 def remembered_by_rmsprop(momentum: float, centered: bool) -> list[str]:

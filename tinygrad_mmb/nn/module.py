@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, Self
 
 from tinygrad_mmb import ops
+from tinygrad_mmb.autograd import differentiate
 from tinygrad_mmb.autograd.grad_mode import no_grad
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.backend import DType, as_dtype, device, float16, float32, float64
@@ -236,12 +237,11 @@ class Module(ForwardHooks):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or fill them with zeros."""
+        if set_to_none:
+            differentiate.forget_gradients(parameters_of(self))
+            return
         for parameter in self.parameters():
-            if parameter.grad is None:
-                continue
-            if set_to_none:
-                parameter.grad = None
-            else:
+            if parameter.grad is not None:
                 parameter.grad.array[...] = 0
                 parameter.grad.memory.touch()
 
@@ -345,6 +345,11 @@ class Module(ForwardHooks):
         if not inside and len(lines) <= 1:
             return f"{self._get_name()}({extra})"
         return f"{self._get_name()}(\n  " + "\n  ".join([*lines, *inside]) + "\n)"
+
+
+def parameters_of(module: Module) -> list[Parameter]:
+    """All parameters, a shared one once."""
+    return list(module.parameters())
 
 
 def no_module(value: Any) -> str:

@@ -126,6 +126,9 @@ def cross_entropy(
     Raises: RuntimeError, ValueError (batch sizes, reduction) or IndexError (class out of range).
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    plain = weight is None and label_smoothing == 0 and reduction != "none"
+    if plain and are_usual(input, target):
+        return of_batch(input, target, None, ignore_index, reduction == "mean")
     require_tensor("cross_entropy", input)
     require_tensor("cross_entropy", target, "target")
     where = Where("cross_entropy", "logits", input, target)
@@ -231,16 +234,38 @@ def of_classes(
         raise NotImplementedError(
             f"{where}: not differentiable with respect to weight; detach() it"
         )
-    mean, asked = reduction == "mean", recording.get() and getattr(x, "requires_grad", False)
+    mean = reduction == "mean"
+    if logits and reduction != "none":
+        return of_batch(x, target, weight, ignore_index, mean)
     try:
-        if logits and reduction != "none":
-            return BatchCrossEntropy.apply(x, target, weight, ignore_index, mean, asked)
         losses, some_are = class_losses(x, target, weight, ignore_index, logits=logits)
     except IndexError as error:
         raise IndexError(f"{where}: {error}") from None
     if reduction == "none":
         return losses
     return reduced(losses, target, weight, ignore_index, some_are, mean)
+
+
+def of_batch(x: X, target: X, weight: X | None, ignore_index: int, mean: bool) -> X:
+    """The loss of logits in one fused step."""
+    asked = recording.get() and getattr(x, "requires_grad", False)
+    try:
+        return BatchCrossEntropy.apply(x, target, weight, ignore_index, mean, asked)
+    except IndexError as error:
+        where = Where("cross_entropy", "logits", x, target)
+        raise IndexError(f"{where}: {error}") from None
+
+
+def are_usual(input: Any, target: Any) -> bool:
+    """Whether they are what nearly every call brings, so that all checks pass: Tensors, logits
+    (N, C) in float32 or float64, and N classes in int64.
+    """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        return False
+    x, t = input.array, target.array
+    return (
+        x.ndim == 2 and x.dtype.char in "fd" and t.dtype == backend.int64 and t.shape == x.shape[:1]
+    )
 
 
 def class_losses(

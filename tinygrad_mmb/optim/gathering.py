@@ -12,6 +12,11 @@ Memory = list[dict[str, Any]]  # what is remembered of each parameter, as Tensor
 Gathered = tuple[list[Array], list[Array], list[dict[str, Array]], list[float]]
 
 
+def with_gradient(params: list[Tensor]) -> list[Tensor]:
+    """The parameters that will move."""
+    return [p for p in params if p.grad is not None]
+
+
 def gathered(params: list[Tensor], memory: Memory, counts: bool) -> Gathered:
     """Arrays of the parameters, of their gradients and states; with `counts`, the steps of each.
 

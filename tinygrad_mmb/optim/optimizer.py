@@ -10,6 +10,7 @@ from itertools import chain
 from sys import modules
 from typing import Any, ClassVar
 
+from tinygrad_mmb.autograd import differentiate
 from tinygrad_mmb.autograd.grad_mode import enable_grad
 from tinygrad_mmb.autograd.hooks import RemovableHandle
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
@@ -114,7 +115,7 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
+            params = gathering.with_gradient(group["params"])
             if params:
                 self._step_group(group, params)
         self._opt_called = True
@@ -157,12 +158,12 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with set_to_none=False fill them with zeros."""
+        if set_to_none:
+            for group in self.param_groups:
+                differentiate.forget_gradients(group["params"])
+            return
         for p in self._parameters():
-            if p.grad is None:
-                continue
-            if set_to_none:
-                p.grad = None
-            else:
+            if p.grad is not None:
                 if p.grad.grad_fn is not None:
                     p.grad = p.grad.detach()
                 p.grad.requires_grad_(False)

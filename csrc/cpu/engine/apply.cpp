@@ -2,6 +2,7 @@
 // every call is; whatever else comes (a GPU, a view, an error) goes to the Python function.
 #include <unordered_map>
 
+#include "setup.hpp"
 #include "small.hpp"
 
 namespace mmb {
@@ -12,7 +13,8 @@ struct Op {  // what apply asks of a class, looked up once; Python changes the t
     unsigned tag = 0;
     bool plain = false, keeps_operands = false, contiguous = false, broadcasts = false;
     const Small* small = nullptr;
-    Object key, forward, setup_context, promotion;
+    Setup setup = nullptr;  // the twin of setup_context
+    Object key, backward_key, forward, setup_context, promotion;
 };
 
 const Op& op_of(PyTypeObject* cls) {
@@ -21,10 +23,12 @@ const Op& op_of(PyTypeObject* cls) {
     if (op.tag && op.tag == cls->tp_version_tag && PyType_HasFeature(cls, Py_TPFLAGS_VALID_VERSION_TAG)) return op;
     const auto& n = names();
     auto* c = reinterpret_cast<PyObject*>(cls);
-    static PyObject* const key = PyUnicode_InternFromString("key");
-    op.key = get(c, key);
+    op.key = get(c, n.key);
+    op.backward_key = op.key.is_none() ? Object::none() : Object::made(PyUnicode_FromFormat("%U.backward", op.key.get()));
     op.forward = get(c, n.forward);
     op.setup_context = get(c, n.setup_context);
+    op.setup = op.setup_context.get() == engine.setup_inputs ? keep_inputs : nullptr;
+    if (PyDict_GetItemWithError(engine.setups, c) == op.setup_context.get()) op.setup = setup_named(PyUnicode_AsUTF8(op.key.get()));
     if (op.setup_context.get() == engine.setup_nothing) op.setup_context = {};
     op.promotion = get(c, n.promotion);
     const int quick = op.promotion.is_none() ? 1 : PySet_Contains(engine.quick_promotions, op.promotion.get());
@@ -96,8 +100,8 @@ Object wrapped(const Object& y, const Object& node, Py_ssize_t k) {
 
 constexpr Py_ssize_t most = 16;  // arguments of an op
 
-// Null without an error set: let Python do it.
-Object applied(PyObject* const* arguments, Py_ssize_t count) {
+// Null without an error set: let Python do it. `define`: without a twin, run the definition.
+Object applied(PyObject* const* arguments, Py_ssize_t count, bool define) {
     const auto& n = names();
     auto* cls = reinterpret_cast<PyTypeObject*>(arguments[0]);
     PyObject* const* inputs = arguments + 1;
@@ -138,11 +142,17 @@ Object applied(PyObject* const* arguments, Py_ssize_t count) {
     if (!small) {
         const int unasked = PySet_Contains(engine.unasked, op.key.get());
         check(unasked);
-        if (unasked || !is_free) kernel = call(engine.select, op.key.get(), list_of(arrays, count).get());
         PyObject* given[most + 1];
         for (Py_ssize_t i = 0; i < count; ++i) given[i + 1] = arrays[i].get();
+        const Arguments numbers{given + 1, count};
+        if (!is_free) kernel = call(engine.select, op.key.get(), list_of(arrays, count).get());
+        else if (unasked) kernel = chosen(op.key.get(), PyTuple_GET_ITEM(engine.fits, 0), PyTuple_GET_ITEM(engine.fits, 1), numbers);
+        if (kernel.is_none() && define) {  // Composite.apply
+            Object y = Object::made(PyObject_Vectorcall(get(arguments[0], n.definition).get(), inputs, count, nullptr));
+            return PyObject_TypeCheck(y.get(), engine.Tensor) ? y : call(engine.as_array, y.get());
+        }
         const Object compute = kernel.is_none() ? op.forward : get(kernel.get(), n.run);
-        output = Object::made(PyObject_Vectorcall(compute.get(), given + 1, count | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+        output = numbers.to(compute.get());
     }
 
     Object extras = Object::borrowed(Py_None);
@@ -191,12 +201,24 @@ Object applied(PyObject* const* arguments, Py_ssize_t count) {
         PyObject* wanted[most];
         for (Py_ssize_t i = 0; i < count; ++i) wanted[i] = edges[i].get();
         if (small->setup) small->setup(node.get(), inputs, wanted, result);
+    } else if (node && op.setup) {
+        op.setup(node.get(), {inputs, edges, count, result.get()});
     } else if (node && op.setup_context) {
         Object all = Object::made(PyTuple_New(count));
         for (Py_ssize_t i = 0; i < count; ++i) PyTuple_SET_ITEM(all.get(), i, Object::borrowed(inputs[i]).release());
         call(op.setup_context.get(), node.get(), all.get(), result.get());
     }
     return result;
+}
+
+PyObject* applied_or(PyObject* in_python, PyObject* const* arguments, Py_ssize_t count, bool define) {
+    try {
+        if (Object result = applied(arguments, count, define)) return result.release();
+    } catch (const PythonError&) {
+        if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_ValueError)) return nullptr;
+        PyErr_Clear();  // Python says what did not fit, in our words
+    }
+    return PyObject_Vectorcall(in_python, arguments, count, nullptr);
 }
 
 }  // namespace
@@ -221,15 +243,13 @@ Object edge_of(PyObject* x) {
 }
 
 const Small* small_of(PyTypeObject* cls) { return op_of(cls).small; }
+Object backward_key_of(PyTypeObject* cls) { return op_of(cls).backward_key; }
 
 PyObject* apply(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
-    try {
-        if (Object result = applied(arguments, count)) return result.release();
-    } catch (const PythonError&) {
-        if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_ValueError)) return nullptr;
-        PyErr_Clear();  // Python says what did not fit, in our words
-    }
-    return PyObject_Vectorcall(engine.apply, arguments, count, nullptr);
+    return applied_or(engine.apply, arguments, count, false);
+}
+PyObject* apply_or_define(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    return applied_or(engine.apply_or_define, arguments, count, true);
 }
 
 }  // namespace mmb

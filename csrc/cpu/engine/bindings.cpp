@@ -10,11 +10,22 @@ namespace {
 
 PyMethodDef twins[] = {
     {"apply", as_function(apply), METH_FASTCALL, "The twin of Function.apply."},
+    {"apply_or_define", as_function(apply_or_define), METH_FASTCALL, "The twin of Composite.apply."},
+    {"parameters_of", parameters_of, METH_O, "The twin of nn.module.parameters_of."},
+    {"forget_gradients", forget_gradients, METH_O, "The twin of differentiate.forget_gradients."},
+    {"with_gradient", with_gradient, METH_O, "The twin of gathering.with_gradient."},
+    {"count", as_function(count), METH_FASTCALL, "The twin of registry.count."},
+    {"saved_tensors", saved_tensors, METH_O, "The twin of Context.saved_tensors."},
+    {"needs_input_grad", needs_input_grad, METH_O, "The twin of Context.needs_input_grad."},
+    {"require_affine", as_function(require_affine), METH_FASTCALL, "The twin of the check in ops/linear.py."},
+    {"are_usual", as_function(are_usual), METH_FASTCALL, "The twin of the question in ops/cross_entropy.py."},
     {"chain_rule", as_function(chain_rule), METH_FASTCALL | METH_KEYWORDS, "The twin of engine.chain_rule."},
     {"fill_gradients", as_function(fill_gradients), METH_FASTCALL, "The twin of differentiate.fill_gradients."},
     {"gathered", as_function(gathered), METH_FASTCALL, "The twin of gathering.gathered."},
     {"noted", as_function(noted), METH_FASTCALL, "The twin of gathering.noted."},
 };
+
+PyMethodDef method = {"save_for_backward", as_function(save_for_backward), METH_FASTCALL, "The twin of Context.save_for_backward."};
 
 // parts: {the name of a field of Engine: what the Python side has there}
 PyObject* engine_twins(PyObject*, PyObject* parts) {
@@ -29,6 +40,8 @@ PyObject* engine_twins(PyObject*, PyObject* parts) {
         MMB_ENGINE_PARTS(MMB_PART)
         Object all = Object::made(PyDict_New());
         for (PyMethodDef& d : twins) check(PyDict_SetItemString(all.get(), d.ml_name, Object::made(PyCFunction_New(&d, nullptr)).get()));
+        const Object function = Object::made(PyCFunction_New(&method, nullptr)), bound = Object::made(PyInstanceMethod_New(function.get()));
+        check(PyDict_SetItemString(all.get(), method.ml_name, bound.get()));
         return all.release();
     });
 }

@@ -142,6 +142,29 @@ class Walk {
         return Object::made(PySequence_Tuple(result.get()));
     }
 
+    // Context._run_twin; false if Python should do it.
+    static bool run_twin(const Visit& visit, PyTypeObject* op, PyObject* backend, Object& result) {
+        const auto& n = names();
+        PyObject* node = visit.node.get();
+        const Object key = backward_key_of(op), saved = get(node, n._saved), extras = get(node, n.extras), needs = needs_of(visit.edges.get());
+        if (key.is_none() || !PyTuple_CheckExact(saved.get())) return false;
+        std::vector<Object> arrays;
+        std::vector<PyObject*> given{nullptr};
+        for (const Object& g : visit.slots) given.push_back(g ? g.get() : Py_None);
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(saved.get()); ++i) {
+            arrays.push_back(as_it_was(node, PyTuple_GET_ITEM(saved.get(), i)));
+            if (!arrays.back()) return false;
+            given.push_back(arrays.back().get());
+        }
+        if (!extras.is_none()) given.push_back(extras.get());
+        given.push_back(needs.get());
+        static PyObject* const keywords = PyTuple_Pack(1, n.needs_input_grad);
+        const Arguments arguments{given.data() + 1, static_cast<Py_ssize_t>(given.size()) - 2, keywords};
+        const Object twin = chosen(key.get(), n.backend, backend, arguments);
+        result = twin.is_none() ? twin : arguments.to(get(twin.get(), n.run).get());
+        return true;
+    }
+
     // Context.backward
     static Object backward(Visit& visit) {
         const auto& n = names();
@@ -149,15 +172,19 @@ class Walk {
         const Object kernel = get(node, n.kernel);
         Object result;
         set(node, n.create_graph, Py_False);
-        if (!kernel.is_none()) {
-            std::vector<Object> copies(visit.slots);
-            const Object list = list_of(copies);
-            result = call(get(node, n._run_twin).get(), list.get(), get(kernel.get(), n.backend).get());
-        }
-        if (!kernel.is_none() && result.is_none()) result = {};
         const Object function = get(node, n.function);
-        if (kernel.is_none() && visit.slots.size() == 1 && value_of(engine.pin).get() == engine.any_pin)
-            if (const Small* small = small_of(reinterpret_cast<PyTypeObject*>(function.get())))
+        auto* op = reinterpret_cast<PyTypeObject*>(function.get());
+        const bool unpinned = value_of(engine.pin).get() == engine.any_pin;
+        if (!kernel.is_none()) {
+            const Object backend = get(kernel.get(), n.backend);
+            if (!unpinned || !run_twin(visit, op, backend.get(), result)) {
+                std::vector<Object> copies(visit.slots);
+                const Object list = list_of(copies);
+                result = call(get(node, n._run_twin).get(), list.get(), backend.get());
+            }
+            if (result.is_none()) result = {};
+        } else if (visit.slots.size() == 1 && unpinned)
+            if (const Small* small = small_of(op))
                 result = small->backward(node, visit.edges.get(), visit.slots[0].get());
         if (!result) {
             std::vector<PyObject*> arguments{nullptr, node};

@@ -81,17 +81,10 @@ bool needs(PyObject* edges, Py_ssize_t i) { return PyList_GET_ITEM(edges, i) != 
 
 // What the node saved at i, as an array: nothing if it may have been written over, or was freed.
 Object saved(PyObject* node, Py_ssize_t i) {
-    const auto& n = names();
-    const Object all = get(node, n._saved);
+    const Object all = get(node, names()._saved);
     if (!PyTuple_CheckExact(all.get()) || i >= PyTuple_GET_SIZE(all.get())) return {};
-    PyObject* value = PyTuple_GET_ITEM(all.get(), i);
-    if (!PyObject_TypeCheck(value, engine.Tensor)) return is_array(value) ? Object::borrowed(value) : Object();
-    if (const Object storage = get(value, n._storage); !storage.is_none()) {
-        const int later = PyObject_RichCompareBool(get(storage.get(), n.written).get(), get(node, n.time).get(), Py_GT);
-        check(later);
-        if (later || Py_TYPE(storage.get()) != engine.Storage || !get(storage.get(), n.home).is_none()) return {};
-    }
-    return get(value, n.array);
+    Object value = as_it_was(node, PyTuple_GET_ITEM(all.get(), i));
+    return value && is_array(value.get()) ? value : Object();
 }
 Object pair(Object a, Object b) {
     Object both = Object::made(PyTuple_New(2));
@@ -129,15 +122,10 @@ Object through_times(PyObject* node, PyObject* edges, PyObject* g) {
     return pair(gx[0], gx[1]);
 }
 
-// save_for_backward(output): the node must not hold the Tensor that holds the node
 void keep_output(PyObject* node, PyObject* const*, PyObject* const*, const Object& result) {
-    const auto& n = names();
-    const Object own = Object::made(engine.Output->tp_alloc(engine.Output, 0));
-    set(own.get(), n.array, get(result.get(), n.array).get());
-    set(own.get(), n._storage, get(result.get(), n.memory).get());
     Object only = Object::made(PyTuple_New(1));
-    PyTuple_SET_ITEM(only.get(), 0, Object(own).release());
-    set(node, n._saved, only.get());
+    PyTuple_SET_ITEM(only.get(), 0, without_cycle(result.get()).release());
+    set(node, names()._saved, only.get());
 }
 Object through_positive_part(PyObject* node, PyObject*, PyObject* g) {
     const Object y = saved(node, 0);

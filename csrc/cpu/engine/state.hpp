@@ -10,7 +10,8 @@ namespace mmb {
     X(next_functions) X(outputs) X(time) X(_saved) X(extras) X(kernel) X(backend) X(create_graph) X(hooks) X(origin) \
     X(leaf) X(ready_hooks) X(forward) X(setup_context) X(backward) X(promotion) X(view) X(contiguous)       \
     X(broadcasts) X(arrays_of) X(__name__) X(run) X(release) X(_run_twin) X(cupy) X(y) X(copy) X(_storage)  \
-    X(written) X(home) X(memory) X(active) X(step) X(touch) X(version) X(dims) X(keepdim) X(shape)
+    X(written) X(home) X(memory) X(active) X(step) X(touch) X(version) X(dims) X(keepdim) X(shape)      \
+    X(key) X(accepts) X(calls) X(declines) X(definition) X(needs_input_grad) X(_table)
 
 struct Names {
 #define MMB_NAME(n) PyObject* n = PyUnicode_InternFromString(#n);
@@ -23,18 +24,25 @@ inline const Names& names() {
 }
 
 // Classes.
-#define MMB_ENGINE_TYPES(X) X(Tensor) X(Context) X(AccumulateGrad) X(Output) X(Storage) X(WithExtras)
+#define MMB_ENGINE_TYPES(X) X(Tensor) X(Context) X(AccumulateGrad) X(Output) X(Storage) X(WithExtras) X(Module) X(Parameter)
 
 // Functions of the Python side and what the registry knows (unasked, pin, any_pin, select), and:
+//   registry          the namespace of kernels/registry.py
+//   fits              (field, value) of a twin that stands in unasked
 //   recorder          the namespace of kernels/recorder.py
 //   quick_promotions  a set: promotions that keep operands which agree
 //   small             {class: (name, forward, backward)} of ops with a twin in small.cpp
+//   setups            {class: setup_context} of ops whose setup_context has a twin in apply.cpp
 //   setup_nothing     Function.setup_context
+//   setup_inputs      Fused.setup_context
+//   walks             {name: method} by which Module finds its parameters
 //   arrays_of         the function below the classmethod Function.arrays_of
 #define MMB_ENGINE_PARTS(X)                                                                                  \
     X(unasked) X(pin) X(any_pin) X(select) X(apply) X(chain_rule) X(fill_gradients) X(gathered) X(noted)     \
     X(clock) X(summed) X(cast) X(as_array) X(run_hooks) X(recording) X(watching) X(modules)                  \
-    X(recorder) X(quick_promotions) X(small) X(setup_nothing) X(arrays_of)
+    X(recorder) X(quick_promotions) X(small) X(setup_nothing) X(arrays_of) X(registry) X(fits) X(count)         \
+    X(setups) X(setup_inputs) X(apply_or_define) X(save_for_backward) X(saved_tensors) X(needs_input_grad)   \
+    X(require_affine) X(are_usual) X(int64) X(parameters_of) X(forget_gradients) X(with_gradient) X(walks)
 
 struct Engine {
 #define MMB_TYPE(name) PyTypeObject* name;
@@ -49,6 +57,23 @@ extern Engine engine;
 // The twin of a class of ops for a few numbers; null if it has none.
 const struct Small* small_of(PyTypeObject* op);
 
+// Its key of the way back in the kernel table; none without a key.
+Object backward_key_of(PyTypeObject* op);
+
+struct Arguments {  // of a call; first[-1] is free, as vectorcall likes it
+    PyObject* const* first;
+    Py_ssize_t positional;
+    PyObject* keywords = nullptr;  // names of those that follow
+    Object to(PyObject* f) const { return Object::made(PyObject_Vectorcall(f, first, positional | PY_VECTORCALL_ARGUMENTS_OFFSET, keywords)); }
+};
+
+// registry.select: the first twin of this key whose attribute `field` is `wanted` and that accepts; else none.
+Object chosen(PyObject* key, PyObject* field, PyObject* wanted, const Arguments& arguments);
+
+Object without_cycle(PyObject* result);  // a node's own result, as the node may hold it
+Object as_it_was(PyObject* node, PyObject* saved);  // an array, or what is no Tensor; nothing if it may have been written over
+Object needs_of(PyObject* edges);  // Context.needs_input_grad
+
 // Whether the Python functions must do the work: a GPU may be in play, anomalies are looked for, or a
 // step is being captured.
 bool python_only();
@@ -56,9 +81,19 @@ bool python_only();
 Object edge_of(PyObject* tensor);  // Tensor.edge
 
 PyObject* apply(PyObject*, PyObject* const* arguments, Py_ssize_t count);
+PyObject* apply_or_define(PyObject*, PyObject* const* arguments, Py_ssize_t count);
+PyObject* count(PyObject*, PyObject* const* arguments, Py_ssize_t count);
+PyObject* save_for_backward(PyObject*, PyObject* const* arguments, Py_ssize_t count);
+PyObject* saved_tensors(PyObject*, PyObject* node);
+PyObject* needs_input_grad(PyObject*, PyObject* node);
+PyObject* require_affine(PyObject*, PyObject* const* arguments, Py_ssize_t count);
+PyObject* are_usual(PyObject*, PyObject* const* arguments, Py_ssize_t count);
 PyObject* chain_rule(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords);
 PyObject* gathered(PyObject*, PyObject* const* arguments, Py_ssize_t count);
 PyObject* noted(PyObject*, PyObject* const* arguments, Py_ssize_t count);
+PyObject* parameters_of(PyObject*, PyObject* module);
+PyObject* forget_gradients(PyObject*, PyObject* tensors);
+PyObject* with_gradient(PyObject*, PyObject* params);
 PyObject* alike(PyObject*, PyObject* const* arguments, Py_ssize_t count);
 PyObject* all_in_rows(PyObject*, PyObject* arrays);
 PyObject* fill_gradients(PyObject*, PyObject* const* arguments, Py_ssize_t count);

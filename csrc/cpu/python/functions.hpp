@@ -32,9 +32,10 @@ PyCFunction as_function(F* f) {  // of METH_FASTCALL, with or without METH_KEYWO
     return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
 }
 
-void add_kernels(PyObject* module);  // all functions of kernel_table.hpp
+void add_kernels(PyObject* module);   // all functions of kernel_table.hpp
 // One of them with its arguments, a tuple, which must outlive it. Raises: std::invalid_argument.
 std::function<void()> bound(const std::string& name, PyObject* arguments);
-void add_engine(PyObject* module);   // the twins of Function.apply and the chain rule
+void add_accepted(PyObject* module);  // accepted.cpp: what twins ask of their arguments
+void add_engine(PyObject* module);    // the twins of Function.apply and the chain rule
 
 }  // namespace mmb

@@ -30,26 +30,6 @@ py::list supported() {
     return names;
 }
 
-// Whether kernels read these, None left out: arrays of one dtype, float32 or float64, whose elements lie
-// where the processor expects numbers of that size.
-PyObject* are_floats(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
-    int size = 0;
-    for (Py_ssize_t i = 0; i < count; ++i) {
-        PyObject* value = arguments[i];
-        if (value == Py_None) continue;
-        if (!PyObject_TypeCheck(value, numpy.ndarray)) Py_RETURN_FALSE;
-        const ArrayFields* a = array(value);
-        const int own = has_dtype(a, dtype_of<float>()) ? 4 : has_dtype(a, dtype_of<double>()) ? 8 : 0;
-        if (!own || (size && own != size)) Py_RETURN_FALSE;
-        size = own;
-        if (reinterpret_cast<std::uintptr_t>(a->data) % size) Py_RETURN_FALSE;
-        for (int d = 0; d < a->nd; ++d)
-            if (a->strides[d] % size) Py_RETURN_FALSE;
-    }
-    return PyBool_FromLong(size != 0);
-}
-PyMethodDef are_floats_definition{"are_floats", as_function(are_floats), METH_FASTCALL, "Whether kernels read these arrays."};
-
 void take_numpy() {
     const auto& api = py::detail::npy_api::get();
     numpy.ndarray = api.PyArray_Type_;
@@ -64,11 +44,11 @@ void fill(py::module_& m) {
     m.attr("sources") = variant_sources;
     m.attr("isa") = variant_isa;
     m.def("supported", &supported);
-    m.attr("are_floats") = py::reinterpret_steal<py::object>(PyCFunction_New(&are_floats_definition, nullptr));
     m.def("threads", &threads);
     m.def("set_threads", &set_threads);
     try {
         add_kernels(m.ptr());
+        add_accepted(m.ptr());
         add_engine(m.ptr());
     } catch (const PythonError&) {
         throw py::error_already_set();

@@ -7,16 +7,9 @@ from typing import Any
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
 
-
-def is_affine(x: Array, weight: Array, bias: Array | None) -> bool:
-    """Whether the kernel takes these: a bias for each output, and sizes that fit."""
-    return (
-        native.are_floats(x, weight, bias)
-        and weight.ndim == 2
-        and x.ndim > 0
-        and x.shape[-1] == weight.shape[1]
-        and (bias is None or (bias.shape == weight.shape[:1] and bias.flags.c_contiguous))
-    )
+# A bias for each output, and sizes that fit; a gradient, and all of one dtype
+is_affine: Any = getattr(native, "is_affine", None)
+gradient_is_float: Any = getattr(native, "gradient_is_float", None)
 
 
 @cpu_kernel("Linear", accepts=is_affine)
@@ -43,14 +36,7 @@ def as_matrix(x: Array) -> Array:
     return x.reshape(rows, x.shape[-1])
 
 
-def goes_back(
-    g: Array, x: Array | None, weight: Array | None, *, needs_input_grad: list[bool]
-) -> bool:
-    """Whether the kernel computes these gradients."""
-    return g is not None and native.are_floats(g, x, weight)
-
-
-@cpu_kernel("Linear.backward", accepts=goes_back)
+@cpu_kernel("Linear.backward", accepts=gradient_is_float)
 def linear_backward(
     g: Array, x: Array | None, weight: Array | None, *, needs_input_grad: list[bool]
 ) -> tuple[Any, Any, Any]:
@@ -58,14 +44,7 @@ def linear_backward(
     return gradients(g, x, weight, None, needs_input_grad)
 
 
-def goes_back_through_relu(
-    g: Array, x: Array | None, weight: Array | None, y: Array, *, needs_input_grad: list[bool]
-) -> bool:
-    """Whether the kernel computes these gradients."""
-    return g is not None and native.are_floats(g, x, weight, y)
-
-
-@cpu_kernel("LinearRelu.backward", accepts=goes_back_through_relu)
+@cpu_kernel("LinearRelu.backward", accepts=gradient_is_float)
 def linear_relu_backward(
     g: Array, x: Array | None, weight: Array | None, y: Array, *, needs_input_grad: list[bool]
 ) -> tuple[Any, Any, Any]:
