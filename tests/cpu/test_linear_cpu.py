@@ -1,6 +1,8 @@
-"""The C++ twins of Linear and LinearRelu, forward and back, against NumPy in more digits."""
+"""The C++ twins of Linear, LinearRelu and LinearGelu, there and back, in more digits of NumPy."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
@@ -13,10 +15,17 @@ from tinygrad_mmb import ops
 from tinygrad_mmb.kernels import registry
 from tinygrad_mmb.kernels.cpu.linear import is_affine
 from tinygrad_mmb.kernels.cpu.native import native
-from tinygrad_mmb.ops.linear import linear_relu
+from tinygrad_mmb.ops.linear import LinearGelu, linear_gelu, linear_relu
 
 pytestmark = pytest.mark.skipif(native is None, reason="the extension _cpu is not built")
-KEYS = ("Linear", "Linear.backward", "LinearRelu", "LinearRelu.backward")
+KEYS = [f"{op}{way}" for op in ("Linear", "LinearRelu", "LinearGelu") for way in ("", ".backward")]
+
+
+def nearly_gelu(x, w, b=None):
+    return linear_gelu(x, w, b, approximate="tanh")
+
+
+LAYERS = [ops.linear, linear_relu, linear_gelu, nearly_gelu]
 
 
 @given(sizes, sizes, sizes, layouts, layouts, dtypes, st.booleans())
@@ -41,6 +50,65 @@ def test_gradients_are_those_of_the_formula(m, n, k, layout_g, layout_x, dtype, 
     assert_product(gx, gz, w)
     assert_product(gw, gz.T, x)
     assert_product(gb[None], np.ones((1, m), dtype), gz)
+
+
+def gelu(z, approximate):
+    """GELU and its slope, in the digits of z, from their definitions."""
+    if approximate == "none":
+        phi = 0.5 * (1 + np.vectorize(math.erf, otypes=[float])(z / math.sqrt(2)))
+        return z * phi, phi + z * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    u = math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)
+    du = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * z**2)
+    return 0.5 * z * (1 + np.tanh(u)), 0.5 * (1 + np.tanh(u)) + 0.5 * z * du * (1 - np.tanh(u) ** 2)
+
+
+@given(
+    *(sizes, st.integers(1, 70), st.integers(0, 70), layouts, layouts, dtypes),
+    *(st.booleans(), st.sampled_from(["none", "tanh"])),
+)
+def test_gelu_behind_the_map_goes_there_and_back(
+    m, n, k, layout_x, layout_w, dtype, with_bias, approximate
+):
+    rng = np.random.default_rng(0)
+    x, w = laid_out(m, k, dtype, layout_x, rng), laid_out(n, k, dtype, layout_w, rng)
+    bias = rng.standard_normal(n).astype(dtype) if with_bias else None
+    y, z = native.linear_gelu(x, w, bias, approximate == "tanh")
+    np.testing.assert_array_equal(z, native.linear(x, w, bias, False))
+    value, slope = gelu(z.astype(float), approximate)
+    digits = {"rtol": 0, "atol": 8 * np.finfo(dtype).eps * (1 + np.abs(z).max(initial=0))}
+    np.testing.assert_allclose(y, value, **digits)
+    g = laid_out(m, n, dtype, layout_x, rng)
+    found = native.linear_gelu_backward(g, x, w, z, approximate == "tanh", True)
+    gz = (g * slope).astype(dtype)
+    for a, b in zip(found, native.linear_backward(gz, x, w, None, True), strict=True):
+        scale = (np.abs(g).max(initial=0) + 1) * (1 + np.abs(z).max(initial=0))
+        width = max(np.abs(v).max(initial=0) for v in (x, w)) + 1
+        np.testing.assert_allclose(
+            a, b, rtol=0, atol=32 * np.finfo(dtype).eps * scale * width * (m + n)
+        )
+
+
+def test_gelu_in_several_chunks_and_strips_of_columns(rng):
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((3000, 5), (300, 5)))
+    y, z = native.linear_gelu(x, w, None, False)
+    value, slope = gelu(z.astype(float), "none")
+    np.testing.assert_allclose(y, value, rtol=0, atol=1e-5)
+    g = np.ones_like(z)
+    _, _, gb = native.linear_gelu_backward(g, None, None, z, False, True)
+    np.testing.assert_allclose(gb, slope.sum(0), rtol=1e-5)
+
+
+def test_a_gradient_of_what_lies_before_gelu_is_the_references(rng):
+    x, w = (tm.tensor(rng.standard_normal(s), requires_grad=True) for s in ((6, 5), (4, 5)))
+    results = []
+    for backend in ("cpu", "reference"):
+        with tm.use_kernels(backend):
+            y, z = LinearGelu.apply(x, w, None, "none")
+            (y * 2.0 + z).sum().backward()
+        results.append((x.grad.numpy(), w.grad.numpy()))
+        x.grad = w.grad = None
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("needs", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 0, 0)])
@@ -68,7 +136,7 @@ def test_the_bias_of_many_rows_is_summed_without_losing_digits():
 
 
 @pytest.mark.parametrize("shape", [(5,), (1, 5), (2, 3, 5), (0, 5), (2, 0, 5), (4, 6, 5)])
-@pytest.mark.parametrize("op", [ops.linear, linear_relu])
+@pytest.mark.parametrize("op", LAYERS)
 def test_the_twins_train_batches_of_any_shape_as_the_reference_does(op, shape, rng):
     arrays = [rng.standard_normal(s).astype(np.float32) for s in (shape, (7, 5), (7,))]
     results = []
@@ -86,7 +154,7 @@ def test_the_twins_train_batches_of_any_shape_as_the_reference_does(op, shape, r
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("op", [ops.linear, linear_relu])
+@pytest.mark.parametrize("op", LAYERS)
 def test_a_layer_passes_gradient_checks_through_the_twins(op, rng):
     inputs = [tm.tensor(rng.standard_normal(s), requires_grad=True) for s in ((6, 5), (4, 5), (4,))]
     with tm.use_kernels("cpu"):

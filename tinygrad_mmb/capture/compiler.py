@@ -8,7 +8,8 @@ from tinygrad_mmb.kernels.cpu.native import native
 # Twins that a compiled replay does without: it knows what they are made of. Those of optimizers are
 # faster than an elementwise program and stay calls.
 LOOKED_INTO = {"MatMul", "MatMul.backward", "Linear", "Linear.backward", "LinearRelu",
-               "LinearRelu.backward", "Sum", "Mean", "SumTo", "Amax", "Amin"}  # fmt: skip
+               "LinearRelu.backward", "LinearGelu", "LinearGelu.backward", "Sum", "Mean", "SumTo",
+               "Amax", "Amin"}  # fmt: skip
 
 
 def is_wanted() -> bool:

@@ -1,4 +1,4 @@
-"""The affine map of a layer and the ReLU behind it, in one pass over the result each way."""
+"""The affine map of a layer and the ReLU or GELU behind it."""
 
 from __future__ import annotations
 
@@ -61,3 +61,43 @@ def gradients(
     rows, width = (None if v is None else as_matrix(v) for v in (x, y))
     gx, gw, gb = native.linear_backward(as_matrix(g), rows, weight, width, needs[2])
     return gx if gx is None else gx.reshape(*g.shape[:-1], gx.shape[1]), gw, gb
+
+
+@cpu_kernel("LinearGelu", accepts=is_affine)
+def linear_gelu(
+    x: Array, weight: Array, bias: Array | None, approximate: str
+) -> tuple[Array, Array]:
+    """z Φ(z), and z = x Wᵀ + b."""
+    y, z = native.linear_gelu(as_matrix(x), weight, bias, approximate == "tanh")
+    if x.ndim == 2:
+        return y, z
+    shape = (*x.shape[:-1], weight.shape[0])
+    return y.reshape(shape), z.reshape(shape)
+
+
+def goes_back_through_gelu(
+    g: Array | None, g_z: Array | None, *saved: Any, needs_input_grad: list[bool]
+) -> bool:
+    """Whether the kernel computes these gradients: of y alone, for z is only the way back's."""
+    return g is not None and g_z is None and native.are_floats(g, *saved[:3])
+
+
+@cpu_kernel("LinearGelu.backward", accepts=goes_back_through_gelu)
+def linear_gelu_backward(
+    g: Array,
+    g_z: None,
+    x: Array | None,
+    weight: Array | None,
+    z: Array,
+    approximate: str,
+    *,
+    needs_input_grad: list[bool],
+) -> tuple[Any, Any, Any, None]:
+    """As Linear's, with g · (Φ + z Φ') for g."""
+    rows = None if x is None else as_matrix(x)
+    gx, gw, gb = native.linear_gelu_backward(
+        as_matrix(g), rows, weight, as_matrix(z), approximate == "tanh", needs_input_grad[2]
+    )
+    if gx is not None and g.ndim != 2:
+        gx = gx.reshape(*g.shape[:-1], gx.shape[1])
+    return gx, gw, gb, None
