@@ -134,6 +134,7 @@ def counts(key):
         ("Sum", lambda x: x.T.sum(1), False),  # not in rows
         ("Sum", lambda x: x.sum(), True),
         ("Sum", lambda x: x[:0].sum(), False),
+        ("Sum", lambda x: x[:12].sum(), False),  # few numbers, in NumPy's order
         ("Sum", lambda x: x.reshape(2, 100, 10).sum(0), False),  # 1000 numbers side by side
         ("Sum", lambda x: x.half().sum(0), False),
         ("Sum", lambda x: x.reshape(200, 10, *[1] * 15).sum(0), False),  # 17 dimensions

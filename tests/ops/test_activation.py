@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -116,3 +118,26 @@ def test_integers_are_refused(name):
 def test_relu_of_bools_is_refused():
     with pytest.raises(RuntimeError, match="Boolean inputs not supported"):
         tm.relu(tm.tensor([True]))
+
+
+SMOOTH = {  # by the functions of C, one number at a time
+    "exp": math.exp,
+    "erf": math.erf,
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
+    "silu": lambda x: x / (1 + math.exp(-x)),
+    "elu": lambda x: x if x > 0 else math.expm1(x),
+    "gelu": lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2,
+    "softplus": lambda x: math.log1p(math.exp(x)),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_thousands_of_numbers_have_the_value_and_the_slope_of_each(name):
+    exact, h = SMOOTH[name], 1e-5
+    x = tm.linspace(-6.0, 6.0, 4100, dtype=tm.float64).requires_grad_()  # not at 0, the kink of ELU
+    y = getattr(tm if hasattr(tm, name) else activation, name)(x)
+    y.sum().backward()
+    numbers = x.tolist()
+    np.testing.assert_allclose(y.tolist(), [exact(v) for v in numbers], rtol=1e-13, atol=1e-15)
+    slopes = [(exact(v + h) - exact(v - h)) / (2 * h) for v in numbers]
+    np.testing.assert_allclose(x.grad.tolist(), slopes, rtol=1e-8, atol=1e-9)

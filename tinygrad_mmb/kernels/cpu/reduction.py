@@ -15,6 +15,7 @@ from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
 from tinygrad_mmb.kernels.launch import is_float
 
 Dims = tuple[int, ...] | None
+FEW = 128  # numbers that the engine adds up as NumPy does, to the bit (csrc/cpu/engine/small.cpp)
 LONGEST = 512  # numbers side by side that stay: below it the twin adds up columns faster
 LONGEST_CHOICE = 256  # numbers in a row: up to it the twin chooses faster
 
@@ -29,6 +30,11 @@ def sums(x: Array, dims: Dims, keepdim: bool) -> bool:
         and x.flags.c_contiguous
         and x.flags.aligned
     )
+
+
+def adds_up(x: Array, dims: Dims, keepdim: bool) -> bool:
+    """The same, and a sum of all numbers is one of many."""
+    return (dims is not None or x.size > FEW) and sums(x, dims, keepdim)
 
 
 def chooses(x: Array, dims: Dims, keepdim: bool) -> bool:
@@ -68,7 +74,7 @@ def listed(x: Array, dims: Dims) -> list[int]:
     return [*range(x.ndim)] if dims is None else [*dims]
 
 
-@cpu_kernel("Sum", accepts=sums)
+@cpu_kernel("Sum", accepts=adds_up)
 def sum(x: Array, dims: Dims, keepdim: bool) -> Any:
     return native.sum(x, listed(x, dims), keepdim, 1.0)
 
