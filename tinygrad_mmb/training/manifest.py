@@ -49,8 +49,8 @@ def kernels() -> dict[str, str | None]:
     unless it is set), and the set of instructions of those in C++, None where none run.
     """
     named, native = registry.from_environment, load("cpu").module
-    runs = native is not None and named in (registry.AUTO, "cpu")
-    return {"named": named, "cpu": native.isa if runs else None}
+    runs = named in (registry.AUTO, "cpu")
+    return {"named": named, "cpu": native.isa if native is not None and runs else None}
 
 
 def commit(folder: Path = PACKAGE) -> dict[str, Any] | None:
