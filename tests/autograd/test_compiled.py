@@ -23,7 +23,9 @@ pytestmark = pytest.mark.skipif(not load("cpu").active, reason="there is no _cpu
 
 
 @pytest.fixture(autouse=True)
-def python_or_not_as_before() -> Iterator[None]:
+def python_or_not_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # where another test has imported it, the twins stay away, and nothing would be compared
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
     yield
     compiled.use_compiled()
 
@@ -229,10 +231,7 @@ def test_a_rule_that_is_replaced_is_the_one_that_runs(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("kernels", "in_python"), [("auto", False), ("reference", True)])
-def test_reference_kernels_run_the_rules_in_python(
-    kernels: str, in_python: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(sys.modules, "cupy", raising=False)  # where it is, the twins stay away
+def test_reference_kernels_run_the_rules_in_python(kernels: str, in_python: bool) -> None:
     if not compiled.use_compiled():
         pytest.skip("MMB_KERNELS pins other kernels, so the twins are out of the way")
     rules = {f.__code__ for f in (ops.elementwise.Mul.forward, ops.elementwise.Mul.backward)}

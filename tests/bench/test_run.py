@@ -67,7 +67,7 @@ def small(monkeypatch):
         others = [twin for twin in registry.twins(key) if twin.backend != "cpu"]
         monkeypatch.setitem(registry._table, key, others)
     monkeypatch.setattr(peers, "peers", lambda kind, compiled: ([], {"torch": "left out here"}))
-    monkeypatch.setattr(registers, "nvcc", lambda: None)
+    monkeypatch.setattr(registers.extension, "nvcc", lambda: None)
     monkeypatch.setattr(compile, "compiler", no_compiler)
     monkeypatch.setattr(run.Cpu, "ceilings", Scripted.ceilings)
 
@@ -281,7 +281,8 @@ def test_an_installed_package_measures_in_an_empty_folder(tmp_path, empty_folder
             pytest.skip("only in a checkout")
         shutil.copytree(source, site / "tinygrad_mmb" / "share" / folder, ignore=ignored)
     (tmp_path / "no programs").mkdir()
-    environment = os.environ | {"PYTHONPATH": str(site), "PATH": str(tmp_path / "no programs")}
+    nowhere = {"PATH": str(tmp_path / "no programs"), "NVCC": "none"}
+    environment = os.environ | nowhere | {"PYTHONPATH": str(site)}
     script = site / "tinygrad_mmb" / "share" / "benchmarks" / "kernels.py"
     command = [sys.executable, str(script), "--only", "Mean", "--quick"]
     done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
