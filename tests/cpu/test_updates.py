@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -218,6 +220,23 @@ def test_parameters_that_overlap_are_moved_one_after_the_other(name):
     before = declined(f"{name}.update")
     np.testing.assert_array_equal(moved("cpu"), moved(registry.REFERENCE))
     assert declined(f"{name}.update") == before + 1
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("dtype", [tm.float32, tm.float64])
+def test_an_optimizer_that_was_pickled_goes_on_with_the_twin(name, dtype):
+    p = tm.tensor([0.5, -1.0, 2.0], dtype=dtype, requires_grad=True)
+    optimizer = getattr(optim, name)([p], lr=0.1)
+    p.grad = tm.tensor([0.1, 0.2, 0.3], dtype=dtype)
+    optimizer.step()
+    other = pickle.loads(pickle.dumps(optimizer))
+    (q,) = other.param_groups[0]["params"]
+    assert q.detach().numpy().dtype is not p.detach().numpy().dtype  # equal, but its own
+    for one, theta in ((optimizer, p), (other, q)):
+        theta.grad = tm.tensor([0.3, 0.1, 0.2], dtype=dtype)
+        with tm.use_kernels("cpu", strict=True):
+            one.step()
+    assert p.tolist() == q.tolist()
 
 
 def test_a_gradient_that_is_another_parameter_is_read_after_that_has_moved():

@@ -34,11 +34,11 @@ Object array_of(PyObject* tensor) {  // nothing if it is no array of NumPy
 }
 
 bool is_count(PyObject* a) {  // of steps
-    return array(a)->nd == 0 && (array(a)->descr == numpy.float32 || array(a)->descr == numpy.float64) &&
+    return array(a)->nd == 0 && float_bytes(a) &&
            (array(a)->flags & writeable_flag);
 }
 double counted(PyObject* a) {  // one step more
-    if (array(a)->descr == numpy.float32) return *reinterpret_cast<float*>(array(a)->data) += 1;
+    if (float_bytes(a) == 4) return *reinterpret_cast<float*>(array(a)->data) += 1;
     return *reinterpret_cast<double*>(array(a)->data) += 1;
 }
 
@@ -98,7 +98,7 @@ bool all_noted(PyObject* params, PyObject* memory, PyObject* states) {
 }
 
 bool lies_like(PyObject* a, PyObject* theta) {
-    return is_array(a) && array(a)->descr == array(theta)->descr && array(a)->nd == array(theta)->nd &&
+    return is_array(a) && float_bytes(a) == float_bytes(theta) && array(a)->nd == array(theta)->nd &&
            std::equal(array(a)->dimensions, array(a)->dimensions + array(a)->nd, array(theta)->dimensions);
 }
 
@@ -133,9 +133,9 @@ bool are_alike(PyObject* thetas, PyObject* gs, PyObject* states) {
     std::vector<Extent> extents;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(thetas); ++i) {
         PyObject *theta = PyList_GET_ITEM(thetas, i), *first = PyList_GET_ITEM(thetas, 0), *g = PyList_GET_ITEM(gs, i);
-        if (!is_array(theta) || (array(theta)->descr != numpy.float32 && array(theta)->descr != numpy.float64)) return false;
-        if (array(theta)->descr != array(first)->descr || !in_rows(theta) || !lies_like(g, theta)) return false;
-        const int itemsize = array(theta)->descr == numpy.float32 ? 4 : 8;
+        if (!is_array(theta) || !float_bytes(theta)) return false;
+        if (float_bytes(theta) != float_bytes(first) || !in_rows(theta) || !lies_like(g, theta)) return false;
+        const int itemsize = float_bytes(theta);
         const auto add = [&](PyObject* o, bool written) {
             extents.emplace_back(o, itemsize, written);
             if (extents.back().is_empty) extents.pop_back();

@@ -103,6 +103,12 @@ extern NumPy numpy;
 inline bool is_array(PyObject* o) { return Py_TYPE(o) == numpy.ndarray; }  // no subclass
 inline ArrayFields* array(PyObject* o) { return reinterpret_cast<ArrayFields*>(o); }
 inline const DtypeFields* dtype(const ArrayFields* a) { return reinterpret_cast<const DtypeFields*>(a->descr); }
+// Bytes of an element of float32 and float64; 0 of anything else. Equal dtypes may be several objects:
+// what was pickled comes back with one of its own.
+inline int float_bytes(PyObject* o) {
+    const DtypeFields* d = dtype(array(o));
+    return d->byteorder == '>' ? 0 : d->number == 11 ? 4 : d->number == 12 ? 8 : 0;
+}
 inline bool in_rows(PyObject* o) { return array(o)->flags & in_rows_flag; }
 
 inline Object empty(int nd, const Py_ssize_t* shape, PyObject* dtype) {
