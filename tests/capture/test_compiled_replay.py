@@ -23,10 +23,14 @@ from tinygrad_mmb.capture.compiled import CompiledReplay
 from tinygrad_mmb.capture.lowered import OPERATIONS
 from tinygrad_mmb.capture.plan import Buffer, Instruction, Operand, Plan, Slot
 from tinygrad_mmb.capture.replay import Replay
+from tinygrad_mmb.kernels import registry
 from tinygrad_mmb.kernels.cpu.native import native
 from tinygrad_mmb.kernels.registry import use_kernels
 
-pytestmark = pytest.mark.skipif(native is None, reason="the C++ is not built")
+pytestmark = NEEDS_CPP = pytest.mark.skipif(
+    native is None or registry.DEFAULT.backend not in (None, "cpu"),
+    reason="the C++ is not built, or MMB_KERNELS pins other kernels",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 import tinygrad_mmb as tm
 from tests.capture.steps import training
-from tests.capture.test_compiled_replay import ByHand
+from tests.capture.test_compiled_replay import NEEDS_CPP, ByHand
 from tinygrad_mmb import nn
 from tinygrad_mmb.capture.plan import Instruction
 from tinygrad_mmb.capture.product import AT_ONCE, product
 from tinygrad_mmb.kernels.cpu.native import native
 from tinygrad_mmb.nn import functional as F  # noqa: N812 - PyTorch's habit
 
-pytestmark = pytest.mark.skipif(native is None, reason="the C++ is not built")
+pytestmark = NEEDS_CPP
 
 
 @pytest.fixture(autouse=True)
