@@ -19,7 +19,10 @@ from tinygrad_mmb.autograd import Function
 from tinygrad_mmb.backend.extension import load
 from tinygrad_mmb.kernels import registry
 
-pytestmark = pytest.mark.skipif(not load("cpu").active, reason="there is no _cpu here")
+pytestmark = [
+    pytest.mark.skipif(not load("cpu").active, reason="there is no _cpu here"),
+    pytest.mark.host_only("where CuPy is, the twins leave the work to Python"),
+]
 
 
 @pytest.fixture(autouse=True)
