@@ -270,6 +270,17 @@ def test_a_gate_on_the_bits_of_floats_keeps_nan_and_clears_the_sign(floats, bits
     assert y.tobytes() == np.where(mask, x, floats(0)).tobytes()
 
 
+def test_zeros_of_two_signs_are_two_constants():
+    x = np.ones(300, np.float32)
+    y, z = np.empty_like(x), np.empty_like(x)
+    made = ByHand()
+    one = made.array(x)
+    made.add("multiply", (one, 0.0), made.array(y))
+    made.add("multiply", (one, -0.0), made.array(z))
+    made.run()
+    assert not np.signbit(y).any() and np.signbit(z).all()
+
+
 @pytest.mark.parametrize("number", [3.0, 0.0, 1e-40, 1e39, float("inf"), -7])
 def test_quotients_by_one_number(number):
     x = np.random.default_rng(0).standard_normal(1000).astype(np.float32)

@@ -481,3 +481,36 @@ def test_a_list_in_a_module_is_watched():
     assert [float(forward(tm.ones(1)).array[0]) for _ in range(3)] == [6.0] * 3
     model.factors[1] = 5.0
     assert [float(forward(tm.ones(1)).array[0]) for _ in range(3)] == [10.0] * 3
+
+
+class Times(nn.Module):
+    """x times a number."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def forward(self, x: tm.Tensor) -> tm.Tensor:
+        return x * self.factor
+
+
+def test_an_attribute_of_a_module_that_becomes_a_float_is_another_number():
+    model = Times(2)
+    forward, x = tm.capture(model), tm.tensor([1, 2])
+    assert [forward(x).tolist() for _ in range(3)] == [[2, 4]] * 3
+    model.factor = 2.0
+    assert {forward(x).dtype for _ in range(3)} == {tm.float32}
+
+
+def test_zero_with_another_sign_is_another_number():
+    model, x, number = Times(0.0), tm.tensor([1.0]), 0.0
+
+    @tm.capture
+    def closed(x: tm.Tensor) -> tm.Tensor:
+        return x * number
+
+    forward, given = tm.capture(model), tm.capture(lambda x, factor: x * factor)
+    for sign in (0.0, -0.0):
+        model.factor = number = sign
+        for _ in range(4):
+            found = [y.array for y in (forward(x), closed(x), given(x, sign))]
+            assert np.signbit(found).tolist() == [[str(sign) == "-0.0"]] * 3

@@ -100,6 +100,12 @@ def test_a_product_and_a_sum_that_come_twice_are_computed_once():  # GR05
     assert [i.name for i in twice.plan.instructions] == ["multiply", "add"]
 
 
+def test_products_with_zeros_of_two_signs_are_not_the_same():
+    both = tm.capture(lambda x: (x * 0.0, x * -0.0))
+    for _ in range(3):
+        assert [np.signbit(y.array).tolist() for y in both(tm.ones(2))] == [[False] * 2, [True] * 2]
+
+
 def test_the_heads_of_a_network_are_independent():  # GR05
     @tm.capture
     def two_heads(x: tm.Tensor) -> tuple[tm.Tensor, tm.Tensor]:

@@ -5,6 +5,7 @@ Two Tensors with the same numbers are not the same: a replay would read and writ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from operator import is_
 from typing import Any
@@ -14,12 +15,20 @@ import numpy as np
 from tinygrad_mmb.autograd.tensor import Tensor
 
 PLAIN = (bool, int, float, str, bytes, type(None))
+CONTAINERS = (list, tuple, dict)
 Attributes = dict[str, Any]
+
+
+def exactly(x: Any) -> tuple[Any, ...]:
+    """Something that is equal for the same x only: 1, 1.0 and True are three, 0.0 and -0.0 two."""
+    if isinstance(x, (float, np.floating)) and x == 0:
+        return type(x), x, math.copysign(1.0, x)
+    return type(x), x
 
 
 def same(old: Any, new: Any) -> bool:
     """The same object, or the same plain number or text."""
-    return old is new or (type(old) is type(new) and isinstance(old, PLAIN) and old == new)
+    return old is new or (isinstance(old, PLAIN) and exactly(old) == exactly(new))
 
 
 def equal(old: Any, new: Any) -> bool:
@@ -28,6 +37,8 @@ def equal(old: Any, new: Any) -> bool:
         return True
     if type(old) is not type(new) or isinstance(old, (Tensor, np.ndarray)):
         return False
+    if isinstance(old, PLAIN):
+        return same(old, new)
     if isinstance(old, (list, tuple)):
         return len(old) == len(new) and all(map(equal, old, new))
     if isinstance(old, dict):
@@ -51,32 +62,27 @@ def unchanged(before: Attributes, after: Attributes) -> Attributes:
 class Dictionaries:
     """Dictionaries that must say what they said, with no name more or less.
 
-    One comparison of all of them together, which looks at identities first; where it finds equal
-    arrays that are not the same, the identities of all arrays are asked for.
+    Nearly always they hold the very same objects: so much is asked of all of them together.
     """
 
     def __init__(self, pairs: Iterable[tuple[Attributes, Attributes]]) -> None:
         pairs = list(pairs)
         self.now = [now for now, _ in pairs]
-        self.was = [dict(was) for _, was in pairs]
-        arrays = [(now, name, x) for now, was in pairs for name, x in was.items()
-                  if isinstance(x, (Tensor, np.ndarray))]  # fmt: skip
-        self.names = [(now, name) for now, name, _ in arrays]
-        self.arrays = [x for _, _, x in arrays]
-        self.nested = [
-            (now, name, x)
-            for now, was in zip(self.now, self.was, strict=True)
-            for name, x in was.items()
-            if isinstance(x, (list, tuple, dict))
-        ]
+        self.sizes = [len(was) for _, was in pairs]
+        entries = [(now, name, x) for now, was in pairs for name, x in was.items()]
+        self.nested = [e for e in entries if isinstance(e[2], CONTAINERS)]  # copies of what was
+        single = [e for e in entries if not isinstance(e[2], CONTAINERS)]
+        self.names = [(now, name) for now, name, _ in single]
+        self.values = [x for _, _, x in single]
 
     def hold(self) -> bool:
         """Whether all are what they were."""
-        try:
-            if self.now != self.was:
-                return False
-        except Exception:  # arrays, which do not compare as one
+        if list(map(len, self.now)) != self.sizes:
             return False
-        return all(map(is_, [now[name] for now, name in self.names], self.arrays)) and all(
-            equal(x, now[name]) for now, name, x in self.nested
-        )
+        try:
+            found = [now[name] for now, name in self.names]
+            return (
+                all(map(is_, found, self.values)) or all(map(equal, self.values, found))
+            ) and all(equal(x, now[name]) for now, name, x in self.nested)
+        except KeyError:  # a name went, and another came
+            return False

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_mmb.autograd.tensor import Tensor
+from tinygrad_mmb.capture.alike import exactly
 from tinygrad_mmb.capture.errors import said
 from tinygrad_mmb.capture.graph import Node, Value
 from tinygrad_mmb.capture.scalars import Scalar
@@ -136,7 +137,7 @@ def alike(a: Any, b: Any) -> bool:
     if a is b:
         return True
     if kind is float:
-        return a == b or (a != a and b != b)
+        return exactly(a) == exactly(b) or (a != a and b != b)
     if kind is Scalar:
         return bool(a.text == b.text)
     if kind is Leaf:

@@ -10,10 +10,10 @@ the bits of the old ones.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from tinygrad_mmb.capture.alike import exactly
 from tinygrad_mmb.capture.graph import Node, Value
 from tinygrad_mmb.capture.product import product
 from tinygrad_mmb.capture.simplify import Program, dense, users_of
@@ -54,7 +54,7 @@ def is_product(program: Program, node: Node) -> bool:
 
 def is_zero(x: Any) -> bool:
     """Whether x is the number 0, not -0."""
-    return type(x) in (int, float) and x == 0 and math.copysign(1.0, x) > 0
+    return exactly(x) in (exactly(0), exactly(0.0))
 
 
 @dataclass

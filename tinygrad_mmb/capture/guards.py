@@ -18,7 +18,7 @@ from tinygrad_mmb.autograd import anomaly
 from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.tensor import Tensor
 from tinygrad_mmb.backend import get_default_device, get_default_dtype
-from tinygrad_mmb.capture.alike import Dictionaries, same, still, unchanged
+from tinygrad_mmb.capture.alike import Dictionaries, exactly, same, still, unchanged
 from tinygrad_mmb.capture.graph import Node, Value, mapped
 from tinygrad_mmb.capture.plan import Operand, Plan
 from tinygrad_mmb.capture.replay import at
@@ -52,7 +52,7 @@ def signature(tree: Any) -> Any:
             return (type(x), array.shape, array.dtype, array.strides, x._requires_grad)
         if isinstance(x, np.ndarray):
             return (np.ndarray, x.shape, x.dtype, x.strides)
-        return (type(x), x)
+        return exactly(x)
 
     return mapped(tree, describe)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_mmb.capture.alike import exactly
 from tinygrad_mmb.capture.plan import Instruction, Operand, Slot
 from tinygrad_mmb.capture.replay import flat
 from tinygrad_mmb.kernels.cpu.native import native
@@ -209,7 +210,7 @@ class Pass:
         return len(self.slots) - 1
 
     def _slot(self, what: Any, place: Operand | None = None) -> int:
-        key = ("read", what if place is None else key_of(place))
+        key = ("read", tuple(map(exactly, what)) if place is None else key_of(place))
         if key not in self._known:
             self.slots.append(what if place is None else ("memory",))
             self.places.append(place)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_mmb.capture.alike import exactly
 from tinygrad_mmb.capture.compare import Input
 from tinygrad_mmb.capture.graph import Node, Region, Value, mapped
 from tinygrad_mmb.capture.trace import Leaf, Trace
@@ -230,7 +231,7 @@ def key_of(node: Node, value: Value) -> Any:
 
 
 def described(tree: Any) -> Any:
-    """Arguments as something to look up; 1 and 1.0 and True are three things."""
+    """Arguments as something to look up."""
     kind = type(tree)
     if kind is Value:
         return tree
@@ -238,4 +239,4 @@ def described(tree: Any) -> Any:
         return (kind, *[described(x) for x in tree])
     if issubclass(kind, dict):
         return tuple([(k, described(v)) for k, v in tree.items()])
-    return kind, tree
+    return exactly(tree)
