@@ -57,6 +57,15 @@ def test_an_object_is_made_anew_when_a_file_that_it_includes_changes(
     assert all(Path(path).is_file() for path in after)
 
 
+def test_headers_of_the_same_text_elsewhere_make_the_same_object(objects, tmp_path):
+    before = objects()
+    tool = runpy.run_path(str(TOOL))
+    shutil.copytree(tmp_path, tmp_path.parent / "elsewhere", ignore=lambda *_: ["kept", "a.cpp"])
+    elsewhere = tool["Objects"](["c++"], [tmp_path.parent / "elsewhere"], tmp_path / "kept")
+    shutil.move(tmp_path / "one.hpp", tmp_path / "gone.hpp")
+    assert elsewhere.objects([tmp_path / "a.cpp"]) == before[:1]
+
+
 def test_other_flags_are_other_objects(objects, tmp_path):
     tool = runpy.run_path(str(TOOL))
     (tmp_path / "kept").mkdir()

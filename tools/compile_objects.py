@@ -29,13 +29,14 @@ class Objects:
     """C++ files, compiled in parallel; an object is kept until what it is made of changes."""
 
     def __init__(self, compiler: list[str], include: list[Path], folder: Path) -> None:
-        self.command = [*compiler, "-std=c++17", *(f"-I{ROOT / path}" for path in include)]
+        self.compiler = [*compiler, "-std=c++17"]
         self.folder = folder
         self.include = [ROOT / path for path in include]
 
     def digest(self, source: Path) -> bytes:
-        """Of a file and all that it includes from `include` or beside it, whatever an #if leaves
-        out; the system's headers do not count.
+        """Of the compiler with its flags, a file and all that it includes from `include` or beside
+        it, whatever an #if leaves out. The system's headers do not count, nor where the others lie:
+        pip puts pybind11 into another folder each time.
         """
         files = [source.resolve()]
         for file in files:  # which grows
@@ -44,7 +45,8 @@ class Objects:
                 header = next(filter(Path.is_file, found), None)
                 if header is not None and header.resolve() not in files:
                     files.append(header.resolve())
-        return hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(files))).digest()
+        read = [path.read_bytes() for path in files]
+        return hashlib.sha256(b"\0".join([repr(self.compiler).encode(), *read])).digest()
 
     def objects(self, files: list[Path]) -> list[str]:
         """The object file of each."""
@@ -59,8 +61,7 @@ class Objects:
 
     def compiled(self, source: Path) -> Path:
         """The object of one file, made unless it is there."""
-        digest = hashlib.sha256(repr(self.command).encode() + self.digest(source))
-        return self.made(source.stem, digest.hexdigest(), source)
+        return self.made(source.stem, self.digest(source).hex(), source)
 
     def made(self, name: str, digest: str, source: Path, *flags: str) -> Path:
         """<name>-<digest>.o, compiled from `source` unless it is there."""
@@ -68,7 +69,8 @@ class Objects:
         if target.exists():
             return target
         part = target.with_suffix(".part")
-        command = [*self.command, *flags, "-c", str(source), "-o", str(part)]
+        include = [f"-I{path}" for path in self.include]
+        command = [*self.compiler, *include, *flags, "-c", str(source), "-o", str(part)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{source.name} does not compile:\n{done.stderr}")
@@ -98,7 +100,7 @@ class Kernels(Objects):
         text = source.read_text(encoding="utf-8")
         includes = [line for line in text.splitlines() if line.startswith("#include")]
         wrapped = [*includes, f"namespace file_{unit} {{", f'#include "{source}"', "}", ""]
-        digest = hashlib.sha256(repr((self.command, wrapped)).encode() + self.digest(source))
+        digest = hashlib.sha256(repr(wrapped).encode() + self.digest(source))
         wrapper = self.folder / f"{unit}.cu"
         wrapper.write_text("\n".join(wrapped), encoding="utf-8")
         return self.made(unit, digest.hexdigest(), wrapper, f"-I{source.parent}")
