@@ -165,11 +165,6 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
             else:
                 ext.extra_compile_args = ["-std=c++17", "-O3", "-fvisibility=hidden"]
             self.force = True  # setuptools does not see headers and kernels change
-            if name in (*VARIANTS, "emulator", "cuda"):
-                # before anything is compiled: who edits meanwhile gets a module that is not used
-                kind = "cpu" if name in VARIANTS else name
-                digest = backend("extension", "digest")(kind, ROOT / SOURCES)
-                ext.define_macros.append(("MMB_SOURCES", digest))
             if name in VARIANTS:
                 self.add_cpu(ext, name)
             elif name == "cuda":
@@ -197,41 +192,40 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         """Beside the folder of this Python's build, so that a second build finds them."""
         return ROOT / "build" / "objects"
 
+    def add_digest(self, ext: Extension, name: str) -> None:
+        """Of the sources, before they are compiled: whoever edits them meanwhile gets a module that
+        is not used.
+        """
+        digest = backend("extension", "digest")(name, ROOT / SOURCES)
+        ext.define_macros.append(("MMB_SOURCES", digest))
+
     def add_cpu(self, ext: Extension, module: str) -> None:
         """One variant of the C++ twins; it is linked from objects that are kept. What lies between
         Python and the kernels has no vector types and is compiled once, for any processor.
         """
         if self.compiler.compiler_type == "msvc":
             raise RuntimeError("MSVC has no vector types; g++ and clang have")
+        self.add_digest(ext, "cpu")
         flags = [*CPU_FLAGS, *VARIANTS[module]]
         main = f"{SOURCES.as_posix()}/cpu/variant.cpp"
         others = [ROOT / path for path in ext.sources if path != main]
         common = [path for path in others if path.parent.name in FOR_ANY_PROCESSOR]
         special = [path for path in others if path not in common]
         ext.sources = [main]
-        ext.extra_objects = [
-            *self.cpu_objects(ext, "cpu", VARIANTS["cpu"], common),
-            *self.cpu_objects(ext, module, VARIANTS[module], special),
-        ]
+        for folder, files in (("cpu", common), (module, special)):
+            compiler = [os.environ.get("CXX") or "c++", "-fPIC", "-fvisibility=hidden"]
+            command = [*compiler, *CPU_FLAGS, *VARIANTS[folder]]
+            command += [f"-I{sysconfig.get_path('include')}"]
+            include = [Path(path) for path in ext.include_dirs]
+            objects = OBJECTS["Objects"](command, include, self.objects_folder() / folder)
+            ext.extra_objects += objects.objects(files)
         ext.extra_compile_args += flags
         ext.define_macros.append(("MMB_ISA", module[4:] or "generic"))
         ext.libraries += ["pthread"]
 
-    def cpu_objects(
-        self, ext: Extension, folder: str, flags: list[str], files: list[Path]
-    ) -> list[str]:
-        """The objects of these files of csrc/cpu, which are kept in `folder`."""
-        compiler = [os.environ.get("CXX") or "c++", "-fPIC", "-fvisibility=hidden"]
-        command = [*compiler, *CPU_FLAGS, *flags, f"-I{sysconfig.get_path('include')}"]
-        # not all of csrc: a change elsewhere would compile everything anew
-        include = [SOURCES / "cpu", *(Path(p) for p in ext.include_dirs if p != str(SOURCES))]
-        made: list[str] = OBJECTS["Objects"](
-            command, include, self.objects_folder() / folder
-        ).objects(files)
-        return made
-
     def add_emulator(self, ext: Extension) -> None:
         """The kernels as C++, and the headers that stand in for NVIDIA's."""
+        self.add_digest(ext, "emulator")
         include = [SOURCES / "cuda", SOURCES / "emulator", SOURCES / "emulator" / "include"]
         compiler = [os.environ.get("CXX") or "c++", "-fPIC", "-fvisibility=hidden"]
         compiler += [*EMULATOR_FLAGS, "-x", "c++"]
@@ -250,6 +244,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]  # setuptools is untyped
         if compiler is None:
             raise RuntimeError("there is no nvcc: $NVCC, PATH and $CUDA_HOME lead to none")
         named = architectures(compiler)
+        self.add_digest(ext, "cuda")
         command = [compiler, *CUDA_FLAGS, "-ccbin", os.environ.get("CXX") or "c++"]
         for a in named:
             command += ["-gencode", f"arch=compute_{a},code=sm_{a}"]

@@ -23,7 +23,7 @@ CHECKED = ["-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror"]
 
 
 def settings(monkeypatch):
-    """setup.py's flags; it is not run as an installation."""
+    """What setup.py says; nothing is installed."""
     monkeypatch.setattr("setuptools.setup", lambda **options: None)
     monkeypatch.chdir(ROOT)
     return runpy.run_path(str(ROOT / "setup.py"))
@@ -38,7 +38,7 @@ def compiler(variable: str, *names: str) -> list[str]:
     return [found]
 
 
-def complaints(command: list[str]) -> list[str]:
+def complaints(setup, command: list[str]) -> list[str]:
     """Of the compiler, about each file of csrc/cpu."""
     include = [SOURCES, Path(pybind11.get_include()), Path(sysconfig.get_path("include"))]
     system = [part for path in include[1:] for part in ("-isystem", str(path))]
@@ -49,7 +49,7 @@ def complaints(command: list[str]) -> list[str]:
         done = subprocess.run(call, capture_output=True, text=True, check=False)
         return done.stderr if done.returncode else ""
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(setup["OBJECTS"]["processors"]()) as threads:
         return [text for text in threads.map(about, sorted(SOURCES.rglob("*.cpp"))) if text]
 
 
@@ -58,10 +58,11 @@ def complaints(command: list[str]) -> list[str]:
 def test_clang_has_nothing_to_say(monkeypatch, variant):
     clang = compiler("CLANGXX", "clang++")
     setup = settings(monkeypatch)
-    assert complaints([*clang, *setup["CPU_FLAGS"], *setup["VARIANTS"][variant]]) == []
+    assert complaints(setup, [*clang, *setup["CPU_FLAGS"], *setup["VARIANTS"][variant]]) == []
 
 
 @pytest.mark.slow
 def test_the_generic_variant_compiles_for_arm(monkeypatch):
     arm = compiler("ARM_CXX", "aarch64-linux-gnu-g++", "aarch64-linux-gnu-clang++")
-    assert complaints([*arm, *settings(monkeypatch)["CPU_FLAGS"]]) == []
+    setup = settings(monkeypatch)
+    assert complaints(setup, [*arm, *setup["CPU_FLAGS"]]) == []
