@@ -39,7 +39,7 @@ test-full:
 	@$(VENV_PYTHON) -m pytest -n auto $(ARGS)
 	@for isa in $$($(VENV_PYTHON) tools/instruction_sets.py); do echo "MMB_CPU_ISA=$$isa"; \
 	  MMB_CPU_ISA=$$isa $(VENV_PYTHON) -m pytest -q -n auto -m "not slow" tests/cpu tests/capture $(ENGINE) || exit 1; done
-	@for kernels in reference cpu emulator; do echo "--kernels $$kernels"; \
+	@for kernels in reference $$($(VENV_PYTHON) tools/instruction_sets.py >&2 && echo cpu) emulator; do echo "--kernels $$kernels"; \
 	  $(VENV_PYTHON) -m pytest -q -n auto -m "not slow" --kernels $$kernels $(ENGINE) || exit 1; done
 	@$(VENV_PYTHON) -m pytest -q -n auto -m "not slow" --device stand-in $(ENGINE) tests/training tests/device
 
