@@ -151,8 +151,9 @@ def go(
     plain: bool,
 ) -> int:
     """Prepare, train, say how it went. Nothing is written before everything is read."""
-    from tinygrad_mmb.training.experiment import Experiment, check_resumable, new_manifest
+    from tinygrad_mmb.training.experiment import Experiment, new_manifest
     from tinygrad_mmb.training.progress import ProgressBar
+    from tinygrad_mmb.training.resumable import check_resumable
 
     experiment = Experiment.prepare(config)
     if resumed is not None:
