@@ -238,6 +238,19 @@ def test_large_products_of_a_batch_share_the_threads():
     assert np.abs(found[0] - exact).max() < 1e-3
 
 
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("float64", 8)])
+def test_a_product_takes_the_place_of_what_it_adds_up_to_the_depth_that_plans_know(dtype, size):
+    p = native.Replay([np.zeros(600, dtype), np.zeros(4, dtype)], np.zeros(0))
+
+    def add_product(depth: int) -> None:
+        a, b, c = (0, 0, [depth * size, size]), (0, 0, [2 * size, size]), (1, 0, [2 * size, size])
+        p.product(dtype, [], 2, 2, depth, a, b, c, None, False, c, None)
+
+    add_product(AT_ONCE[size])
+    with pytest.raises(ValueError, match="in its place"):
+        add_product(AT_ONCE[size] + 1)
+
+
 def test_wrong_places_after_a_product_are_refused():
     p = native.Replay([np.zeros(64, np.float32) for _ in range(3)], np.zeros(0))
     a, b, c = (0, 0, [16, 4]), (0, 0, [16, 4]), (1, 0, [16, 4])

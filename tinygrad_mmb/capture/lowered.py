@@ -15,6 +15,7 @@ from tinygrad_mmb.capture.alike import exactly
 from tinygrad_mmb.capture.plan import Instruction, Operand, Slot
 from tinygrad_mmb.capture.replay import flat
 from tinygrad_mmb.kernels.cpu.native import native
+from tinygrad_mmb.ops.selection import BITS
 
 FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}  # in the byte order of this machine
 BLOCKS = 24  # values of a group that live at the same time; the machine has a few more registers
@@ -26,7 +27,7 @@ BOOLEAN = {
     "logical_or": "logical_or",
     "bitwise_or": "logical_or",
 }
-BITS = {"int32": np.dtype(np.float32), "int64": np.dtype(np.float64)}  # as a gate looks at floats
+FLOATS_OF = {bits: floats for floats, bits in BITS.items() if floats in FLOATS}
 OTHER_NAMES = {"true_divide": "divide", "fabs": "absolute"}
 REDUCTIONS = {"add.reduce": "add", "maximum.reduce": "maximum", "minimum.reduce": "minimum"}
 COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
@@ -108,9 +109,9 @@ def gated(one: Instruction) -> Instruction | None:
         return None
     bits, mask = sorted(one.inputs, key=lambda x: x.dtype.kind == "b")
     y = one.outputs[0]
-    if mask.dtype.kind != "b" or bits.dtype != y.dtype or bits.dtype.name not in BITS:
+    if mask.dtype.kind != "b" or bits.dtype != y.dtype or bits.dtype not in FLOATS_OF:
         return None
-    floats = [x._replace(dtype=BITS[x.dtype.name]) for x in (bits, y)]
+    floats = [x._replace(dtype=FLOATS_OF[x.dtype]) for x in (bits, y)]
     return replace(one, kind="gate", inputs=(floats[0], mask), outputs=floats[1:])
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-BITS = {4: np.int32, 8: np.int64}  # as a gate looks at floats
-AT_ONCE = {4: 256, 8: 128}  # the longest sums whose result may take the place of `add` or `gate`
+from tinygrad_mmb.ops.selection import dropped
+
+AT_ONCE = {4: 256, 8: 128}  # by itemsize: as at_once in csrc/cpu/gemm.hpp
 
 
 def product(
@@ -30,7 +31,8 @@ def product(
     """Shapes: a (m, k), b (k, n), bias (n,); out, add and gate have m n elements that lie in rows.
 
     `add_first`: add + z as the step had it, not z + add (which of two NaNs it is). `gate`: 0 where
-    it is at most 0. `out` may be the place of `add` or `gate`, and of integers as wide as floats.
+    it is at most 0. `out` may be of integers as wide as floats, and may be the place of `add` or
+    `gate` if k is at most AT_ONCE.
     """
     z = np.matmul(a, b)
     if bias is not None:
@@ -41,6 +43,5 @@ def product(
         other = add.reshape(z.shape)
         np.add(*((other, z) if add_first else (z, other)), out=z)
     if gate is not None:
-        bits = z.view(BITS[z.itemsize])
-        bits *= ~(gate.reshape(z.shape) <= 0)
+        z = dropped(gate.reshape(z.shape) <= 0, z)
     out.reshape(z.shape).view(z.dtype)[...] = z
