@@ -20,7 +20,7 @@ from tinygrad_mmb import optim
 from tinygrad_mmb.backend.extension import VARIANTS
 from tinygrad_mmb.capture import compiler
 from tinygrad_mmb.capture.compiled import CompiledReplay
-from tinygrad_mmb.capture.lowered import OPERATIONS
+from tinygrad_mmb.capture.elementwise import OPERATIONS
 from tinygrad_mmb.capture.plan import Buffer, Instruction, Operand, Plan, Slot
 from tinygrad_mmb.capture.replay import Replay
 from tinygrad_mmb.kernels import registry

@@ -15,15 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_mmb.capture.lowered import (
-    REDUCTIONS,
-    Pass,
-    UnfitError,
-    copying,
-    fused_product,
-    product,
-    reduction,
-)
+from tinygrad_mmb.capture.elementwise import Pass, copying
+from tinygrad_mmb.capture.layout import UnfitError
+from tinygrad_mmb.capture.matrices import REDUCTIONS, fused_product, product, reduction
 from tinygrad_mmb.capture.natively import NATIVE
 from tinygrad_mmb.capture.plan import Instruction, Operand, Plan, Slot
 from tinygrad_mmb.capture.product import product as product_and_more

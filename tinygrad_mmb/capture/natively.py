@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_mmb.capture.lowered import Pass, UnfitError, in_rows
+from tinygrad_mmb.capture.elementwise import Pass
+from tinygrad_mmb.capture.layout import UnfitError, in_rows
 from tinygrad_mmb.capture.plan import Instruction, Operand
 from tinygrad_mmb.kernels.cpu import cross_entropy
 

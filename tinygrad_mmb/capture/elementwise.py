@@ -1,23 +1,19 @@
-"""One pass of a plan as a call that adds it to a native.Replay (csrc/cpu/replay).
-
-What C++ cannot do raises UnfitError: the pass is then NumPy's.
+"""An elementwise pass of a plan as one call that adds it to a native.Replay
+(csrc/cpu/replay/elementwise.hpp).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from tinygrad_mmb.capture.alike import exactly
+from tinygrad_mmb.capture.layout import FLOATS, UnfitError, along, in_rows, is_float, span
 from tinygrad_mmb.capture.plan import Instruction, Operand, Slot
 from tinygrad_mmb.capture.replay import flat
 from tinygrad_mmb.kernels.cpu.native import native
 from tinygrad_mmb.ops.selection import BITS
 
-FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}  # in the byte order of this machine
 BLOCKS = 24  # values of a group that live at the same time; the machine has a few more registers
 BOOLEAN = {
     "invert": "invert",
@@ -29,70 +25,8 @@ BOOLEAN = {
 }
 FLOATS_OF = {bits: floats for floats, bits in BITS.items() if floats in FLOATS}
 OTHER_NAMES = {"true_divide": "divide", "fabs": "absolute"}
-REDUCTIONS = {"add.reduce": "add", "maximum.reduce": "maximum", "minimum.reduce": "minimum"}
 COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 OPERATIONS = set(native.replay_operations()) if native is not None else set()
-
-
-class UnfitError(Exception):
-    """Something for NumPy."""
-
-
-def product(one: Instruction) -> tuple[Any, ...]:
-    """Arguments of a product of matrices, or of one for each of the dimensions in front."""
-    if one.options or not all(isinstance(x, Operand) and len(x.shape) > 1 for x in one.inputs):
-        raise UnfitError
-    a, b = one.inputs
-    c = one.outputs[0]
-    if not (is_float(c.dtype) and a.dtype == b.dtype == c.dtype) or not in_rows(c):
-        raise UnfitError
-    if 0 in (*a.shape, *b.shape) or any(s % c.dtype.itemsize for x in (a, b) for s in x.strides):
-        raise UnfitError
-    batch, (m, k), n = c.shape[:-2], a.shape[-2:], b.shape[-1]
-    factors = []
-    for x in (a, b):
-        front = x._replace(shape=x.shape[:-2], strides=x.strides[:-2])
-        strides = [*along(front, batch), *x.strides[-2:]]
-        factors.append((x.buffer, x.offset, strides))
-    return (c.dtype.name, list(batch), m, n, k, *factors, where(c), None, False, None, None)
-
-
-def fused_product(one: Instruction) -> tuple[Any, ...]:
-    """Arguments of a product with what comes after it (capture/product.py): all lie in rows."""
-    a, b = one.inputs
-    c, options = one.outputs[0], one.options
-    shape = (a.shape[0], b.shape[1])
-    strides = (shape[1] * a.dtype.itemsize, a.dtype.itemsize)
-    matrices = {k: options[k] for k in ("add", "gate") if k in options}
-    if not all(in_rows(x) for x in (c, *matrices.values())):
-        raise UnfitError
-    as_matrix = {"shape": shape, "strides": strides, "dtype": a.dtype}
-    plain = replace(one, options={}, outputs=[c._replace(**as_matrix)])
-    bias, add, gate = (
-        where(x if key == "bias" else x._replace(**as_matrix)) if (x := options.get(key)) else None
-        for key in ("bias", "add", "gate")
-    )
-    return (*product(plain)[:-4], bias, options.get("relu", False), add, gate)
-
-
-def reduction(one: Instruction) -> tuple[Any, ...]:
-    """Arguments of a reduction over neighbouring dimensions of an array in rows."""
-    x, y = one.inputs[0], one.outputs[0]
-    if set(one.options) - {"axis", "keepdims"} or len(one.inputs) != 1:
-        raise UnfitError
-    if not isinstance(x, Operand) or not is_float(x.dtype) or x.dtype != y.dtype:
-        raise UnfitError
-    axes = one.options.get("axis", 0)
-    axes = range(len(x.shape)) if axes is None else axes if isinstance(axes, tuple) else (axes,)
-    found = sorted({a % len(x.shape) for a in axes}) if x.shape else []
-    together = found == list(range(found[0], found[-1] + 1)) if found else False
-    if not together or 0 in x.shape or not (in_rows(x) and in_rows(y)):
-        raise UnfitError
-    outer, inner = math.prod(x.shape[: found[0]]), math.prod(x.shape[found[-1] + 1 :])
-    count = math.prod(x.shape[found[0] : found[-1] + 1])
-    name = REDUCTIONS[one.name]
-    places = ((x.buffer, x.offset), (y.buffer, y.offset))
-    return (x.dtype.name, name, outer, count, inner, *places)
 
 
 def copying(to: Operand, source: Any) -> tuple[str, Any]:
@@ -132,13 +66,13 @@ class Pass:
         self.steps: list[tuple[str, int, int, int]] = []
         self._known: dict[Any, int] = {}
         self._refuse_overlaps()
-        last = {key_of(m.outputs[0]): k for k, m in enumerate(members)}
+        last = {m.outputs[0]: k for k, m in enumerate(members)}
         for k, one in enumerate(members):
             name = self._name(one)
             ins = [self._read(x) for x in one.inputs]
             place = one.outputs[0]
             read_later = len(members) == 1 or not one.inner
-            out = self._write(place, read_later and last[key_of(place)] == k)
+            out = self._write(place, read_later and last[place] == k)
             self.steps.append((name, out, ins[0], ins[-1]))
         self._share_blocks()
 
@@ -176,14 +110,14 @@ class Pass:
 
     def _refuse_overlaps(self) -> None:
         """Results may take the place of operands exactly, or lie apart from them."""
-        written = {key_of(m.outputs[0]): m.outputs[0] for m in self.members}
-        if any(not in_rows(x) and len(self.members) > 1 for x in written.values()):
+        written = {m.outputs[0] for m in self.members}
+        if any(not in_rows(x) and len(self.members) > 1 for x in written):
             raise UnfitError
         for x in flat([(m.inputs, m.outputs) for m in self.members]):
-            if not isinstance(x, Operand) or key_of(x) in written:
+            if not isinstance(x, Operand) or x in written:
                 continue
             first, end = span(x)
-            for y in written.values():
+            for y in written:
                 start, stop = span(y)
                 if x.buffer == y.buffer and first < stop and start < end:
                     raise UnfitError
@@ -192,7 +126,7 @@ class Pass:
         if isinstance(x, Operand):
             if x.dtype.kind != "b" and x.dtype != self.dtype:
                 raise UnfitError
-            known = self._known.get(key_of(x))
+            known = self._known.get(x)
             return self._slot("memory", x) if known is None else known
         if isinstance(x, Slot):
             return self._slot(("number", x.index))
@@ -207,11 +141,11 @@ class Pass:
         else:
             self.slots.append(("memory",))
             self.places.append(place)
-        self._known[key_of(place)] = len(self.slots) - 1
+        self._known[place] = len(self.slots) - 1
         return len(self.slots) - 1
 
     def _slot(self, what: Any, place: Operand | None = None) -> int:
-        key = ("read", tuple(map(exactly, what)) if place is None else key_of(place))
+        key = ("read", tuple(map(exactly, what)) if place is None else place)
         if key not in self._known:
             self.slots.append(what if place is None else ("memory",))
             self.places.append(place)
@@ -253,51 +187,6 @@ class Pass:
             if shape and out in places and slots[number[out]][3][-1] != places[out].dtype.itemsize:
                 raise UnfitError
         return self.dtype.name, list(shape), slots, steps
-
-
-def key_of(x: Operand) -> Any:
-    """What tells a place from all others that are not the same numbers."""
-    return (x.buffer, x.offset, x.shape, x.strides, x.dtype)
-
-
-def where(x: Operand) -> tuple[int, int, list[int]]:
-    """Buffer, offset and strides as the C++ takes them."""
-    return x.buffer, x.offset, list(x.strides)
-
-
-def is_float(dtype: Any) -> bool:
-    """Whether the C++ computes in this type."""
-    return dtype in FLOATS
-
-
-def span(x: Operand) -> tuple[int, int]:
-    """First byte, and the one behind the last."""
-    if 0 in x.shape:
-        return x.offset, x.offset
-    reach = [(n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)]
-    first = x.offset + sum(r for r in reach if r < 0)
-    return first, x.offset + sum(r for r in reach if r > 0) + x.dtype.itemsize
-
-
-def in_rows(x: Operand) -> bool:
-    """Whether the elements lie one behind the other, row by row."""
-    step = x.dtype.itemsize
-    for n, s in zip(reversed(x.shape), reversed(x.strides), strict=True):
-        if n != 1 and s != step:
-            return False
-        step *= n
-    return True
-
-
-def along(x: Operand, shape: tuple[int, ...]) -> list[int]:
-    """The strides of an operand broadcast to `shape`."""
-    if len(x.shape) > len(shape):
-        raise UnfitError
-    more = len(shape) - len(x.shape)
-    sizes = list(zip(x.shape, shape[more:], x.strides, strict=True))
-    if any(n not in (1, size) for n, size, _ in sizes):
-        raise UnfitError
-    return [0] * more + [s if n == size else 0 for n, size, s in sizes]
 
 
 def joined(
