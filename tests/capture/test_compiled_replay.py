@@ -448,6 +448,25 @@ def test_sums_that_have_twins_are_instructions_all_the_same():
     np.testing.assert_allclose(found.numpy(), wide.sum(0) + wide.mean(0) + wide.max(0), rtol=1e-5)
 
 
+@pytest.mark.parametrize(("count", "passes"), [(39, 1), (40, 39)])  # and one for the sum
+def test_a_pass_with_more_operands_than_registers_is_several(count, passes):
+    rng = np.random.default_rng(0)
+    xs = [rng.integers(-9, 9, (4, 20)).astype(np.float32) for _ in range(count)]  # sums are exact
+
+    @tm.capture
+    def step(xs: list[tm.Tensor]) -> tm.Tensor:
+        y = xs[0][:, ::2]  # does not lie side by side: each needs a register
+        for x in xs[1:]:
+            y = y + x[:, ::2]
+        return y
+
+    for _ in range(3):
+        found = step([tm.tensor(x) for x in xs])
+    np.testing.assert_array_equal(found.numpy(), sum(xs)[:, ::2])
+    assert replay_of(step).python_calls == 0
+    assert len(replay_of(step).native) == passes
+
+
 def test_pinned_to_the_reference_the_replay_is_numpys():
     made = training("mlp")
     captured = tm.capture(made.step)

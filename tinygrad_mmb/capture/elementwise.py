@@ -14,7 +14,7 @@ from tinygrad_mmb.capture.replay import flat
 from tinygrad_mmb.kernels.cpu.native import native
 from tinygrad_mmb.ops.selection import BITS
 
-BLOCKS = 24  # values of a group that live at the same time; the machine has a few more registers
+BLOCKS = 40  # most_blocks in csrc/cpu/replay/elementwise.cpp
 BOOLEAN = {
     "invert": "invert",
     "logical_not": "logical_not",
@@ -169,8 +169,6 @@ class Pass:
                 if out not in last:
                     free.append(now[out])
             self.steps[k] = (name, now.get(out, out), first, second)
-        if len(set(now.values())) > BLOCKS:
-            raise UnfitError
 
     def arguments(self) -> tuple[Any, ...]:
         """dtype, shape, slots and steps; slots that no step names are left out."""
@@ -183,10 +181,22 @@ class Pass:
         for (k, place), lies in zip(places.items(), strides, strict=True):
             kind = "boolean" if place.dtype.kind == "b" else "memory"
             slots[number[k]] = (kind, place.buffer, place.offset, list(lies))
+        if sum(self._needs_block(s) for s in slots) > BLOCKS:
+            raise UnfitError
         for _, out, _, _ in self.steps:
             if shape and out in places and slots[number[out]][3][-1] != places[out].dtype.itemsize:
                 raise UnfitError
         return self.dtype.name, list(shape), slots, steps
+
+    def _needs_block(self, slot: tuple[Any, ...]) -> bool:
+        """Whether the C++ holds a slot in a block: results of the group, booleans, and elements
+        that do not lie side by side.
+        """
+        kind, *place = slot
+        if kind == "memory":
+            strides = place[-1]
+            return bool(strides) and strides[-1] not in (0, self.dtype.itemsize)
+        return kind in ("block", "boolean")
 
 
 def joined(
