@@ -115,3 +115,53 @@ def test_an_element_of_a_local_array_is_found_where_it_reaches_memory(result):
     assert found[line("long sums")].message.endswith(
         f": {-0x0101010101010102 - 8000} is 8000 less than what such variables hold here"
     )
+
+
+DOUBTFUL = """\
+#include <cstdio>
+#include <ctime>
+__global__ void twice(const int* in, int* out, int n) {
+    int value;
+    if (threadIdx.x < n - 1) value = 2 * in[threadIdx.x];
+    __syncthreads();
+    if (threadIdx.x < n) out[threadIdx.x] = value;
+}
+int main() {
+    const int n = 50;
+    int *in, *out, host[n];
+    timespec now;
+    cudaMalloc(&in, sizeof host);
+    cudaMalloc(&out, sizeof host);
+    cudaMemset(in, 0, sizeof host);
+    cudaMemset(out, 0, sizeof host);
+    twice<<<1, 64>>>(in, out, n);
+    cudaMemcpy(host, out, sizeof host, cudaMemcpyDeviceToHost);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    printf("%d at %ld ns\\n", host[3], now.tv_nsec + 1000000000L * now.tv_sec);
+    cudaFree(in);
+    cudaFree(out);
+}
+"""
+LAUNCH, FREE = "    twice<<<1, 64>>>(in, out, n);\n", "    cudaFree(in);\n"
+
+
+def kinds_and_arrays(path, text: str) -> list[tuple[str, str]]:
+    path.write_text(text)
+    found = check(build(path, Options("check")), (), seeds=1, timeout=120).mistakes
+    return [(f.kind, f.array) for f in found]
+
+
+def test_a_variable_that_perhaps_is_unset_comes_after_mistakes_that_leave_it_open(tmp_path):
+    path = tmp_path / "doubtful.cu"
+    # a kernel that gets freed memory is not run: whether `value` matters, no run can tell
+    freed = DOUBTFUL.replace(FREE, "").replace(LAUNCH, FREE + LAUNCH)
+    assert kinds_and_arrays(path, freed) == [("use-after-free", "")]
+    assert kinds_and_arrays(path, DOUBTFUL) == [("unset-variable", "value")]
+
+
+def test_lines_of_the_output_that_tell_a_time_do_not_make_a_variable_matter(tmp_path):
+    right = DOUBTFUL.replace("(threadIdx.x < n)", "(threadIdx.x < n - 1)")
+    assert kinds_and_arrays(tmp_path / "timed.cu", right) == []
+    # the compiler did warn: that it does not matter, the program's runs have told
+    warnings = build(tmp_path / "timed.cu", Options("check")).warnings
+    assert re.search(r"value.* may be used uninitialized", warnings)

@@ -46,7 +46,7 @@ def without_effect(
     try:
         varied = build(program.source, options)
         usual, again = (outcome(varied, arguments, -1, USUAL, timeout) for _ in range(2))
-        if not same(usual, usual, again):
+        if not same(usual, again, again):
             return set(), unknown
 
         def matters(which: int) -> bool:
