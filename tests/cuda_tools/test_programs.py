@@ -90,6 +90,20 @@ int main(int argc, char **argv) {
     printf("%s\\n", cudaGetErrorString(cudaDeviceSynchronize()));
 }
 """
+NESTED = """\
+#include <cuda_runtime.h>
+__global__ void child(int* x) { *x = 1; }
+__global__ void parent(int* x) {
+    child<<<1, 1>>>(x);
+}
+int main() {
+    int* x;
+    cudaMallocManaged(&x, sizeof(int));
+    parent<<<1, 1>>>(x);
+    cudaDeviceSynchronize();
+    cudaFree(x);
+}
+"""
 QUICK = {"vector_add", "template_kernels"}
 QUICK_WRONG = {"transpose_no_barrier", "swapped_direction", "host_reads_device_pointer"}
 
@@ -140,6 +154,23 @@ def test_a_race_names_both_threads_and_the_array():
     words = check(build(path, Options("check")), (), seeds=1, timeout=120).in_words()
     assert "y[threadIdx.y * n + threadIdx.x] = tile[threadIdx.x][threadIdx.y];" in words
     assert "^" in words and "__syncthreads()" in words
+
+
+def test_memory_without_a_name_is_told_by_the_line_that_made_it():
+    path = next(p for p in WRONG if p.stem == "heap_overrun")
+    (finding,) = check(build(path, Options("check")), (), seeds=1, timeout=120).mistakes
+    # malloc stands on line 6; five ints have 20 bytes
+    end = "just past the end of the memory allocated on line 6 (20 bytes)"
+    assert finding.message.endswith(end)
+
+
+def test_a_kernel_that_launches_a_kernel_is_told_so_at_its_line(tmp_path):
+    path = tmp_path / "nested.cu"
+    path.write_text(NESTED)
+    (finding,) = check(build(path, Options("check")), (), seeds=1, timeout=120).mistakes
+    assert (finding.kind, finding.kernel) == ("not-emulated", "parent")
+    said = "Dynamic parallelism is not emulated: a kernel launches kernel child at nested.cu:4"
+    assert finding.message == said and [p.line for p in finding.places] == [4]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from tinygrad_mmb.emulator.prepare import names_allocated
 
 Index = tuple[int, int, int]
 FROM_LINE = re.compile(r"memory allocated at ([^:\s]+):(\d+)(?:#(\d+))?")
-
+ARRAY = re.compile(r"array '(?:(the memory [^']*)|([^']*))'")  # without a name, or with one
 WHO = re.compile(r" \[kernel [^\]]*\]$")  # said by the places
 ONE_LINE = (
     "Several threads execute this line for the same element: use atomicAdd or another atomic, or "
@@ -138,7 +138,7 @@ class Names:
         self.program = program
 
     def put(self, text: str) -> str:
-        return re.sub(r"array '([^']*)'", r"array \1", FROM_LINE.sub(self.name, text))
+        return ARRAY.sub(lambda m: m[1] or f"array {m[2]}", FROM_LINE.sub(self.name, text))
 
     def name(self, match: re.Match[str]) -> str:
         source = self.program.text(match[1])

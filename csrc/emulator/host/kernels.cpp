@@ -130,7 +130,7 @@ void run_kernel(const Configuration& how, const Argument* pointers, int count, v
                 const void* closure, size_t bytes) {
     Host& h = host();
     if (h.inside_kernel)
-        fail("not-emulated", how.place, "kernel %s is launched by a kernel. Dynamic parallelism is not emulated", how.kernel);
+        fail("not-emulated", how.place, "dynamic parallelism is not emulated: a kernel launches kernel %s", how.kernel);
     if (sticky()) return;
     if (const std::string why = misfit(how.grid, how.block); !why.empty()) {
         failed(cudaErrorInvalidConfiguration, "invalid-launch", how.place, text("%s is not launched: %s.", how.kernel, why.c_str()));
