@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -107,3 +109,65 @@ def test_threads_of_python_take_turns():
         t.join()
     expected = (100 * np.arange(12)[:, None] + np.arange(30)).ravel()
     assert all(np.array_equal(y, expected) for y in results)
+
+
+SPIN = """\
+#include "platform.cuh"
+__global__ void spin(float* y, int* flag) {
+    y[threadIdx.x] = 0;
+    if (threadIdx.x < 32) LOOP
+    if (threadIdx.x == 40 && *flag == 0) *flag = 1;
+}
+MMB_KERNEL(spin);
+"""
+
+
+watched = pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="the watchdog knows x86-64 only"
+)
+
+
+def spinning(path: Path, loop: str) -> emulated.Library:
+    path.write_text(SPIN.replace("LOOP", loop), encoding="utf-8")
+    return library(str(path), "check")
+
+
+@watched
+@pytest.mark.slow  # the watchdog gives such a loop ten seconds
+def test_a_loop_that_reads_again_and_counts_its_rounds_is_stopped_in_python(tmp_path):
+    loop = "{ int n = 0; while (*flag == 0) { __threadfence_block(); n++; } y[0] = n; }"
+    with pytest.raises(KernelError, match="only reads again what it has read before") as error:
+        spinning(tmp_path / "counts.cu", loop).launch(
+            "spin", (1,), (64,), (np.zeros(64, np.float32), np.zeros(1, np.int32)), 0
+        )
+    assert [(f["kind"], f["line"]) for f in error.value.findings] == [("livelock", 4)]
+
+
+@watched
+def test_a_loop_that_waits_without_reading_is_stopped_in_any_thread_of_python(tmp_path):
+    so = spinning(tmp_path / "spin.cu", "while (*flag == 0);")
+    y, ticks, errors = np.zeros(64, np.float32), [], []
+
+    def run(flag: int) -> None:
+        try:
+            so.launch("spin", (1,), (64,), (y, np.array([flag], np.int32)), 0)
+        except KernelError as error:
+            errors.append(error)
+
+    before = signal.signal(signal.SIGVTALRM, lambda *_: ticks.append(1))
+    try:
+        run(0)
+        thread = threading.Thread(target=run, args=(0,))
+        thread.start()
+        thread.join()
+        run(1)
+        assert ticks == []  # the watchdog's signals are its own, and Python's stays Python's
+        signal.raise_signal(signal.SIGVTALRM)
+        assert ticks == [1]
+    finally:
+        signal.signal(signal.SIGVTALRM, before)
+    assert len(errors) == 2
+    for error in errors:
+        (finding,) = error.findings
+        assert (finding["kind"], finding["line"]) == ("livelock", 4)
+        assert "an endless loop: thread (0,0,0) neither waits" in str(error)

@@ -249,7 +249,7 @@ def compile_program(
         # keeps the first, and the checker must not meet accesses of its own
         parts = [*map(str, runtime), str(object_)]
         done = subprocess.run(
-            [command[0], *linked, *parts, "-ldl", "-lpthread", "-o", str(made)],
+            [command[0], *linked, *parts, "-ldl", "-lrt", "-lpthread", "-o", str(made)],
             capture_output=True, text=True, errors="replace",
         )  # fmt: skip
         if done.returncode:

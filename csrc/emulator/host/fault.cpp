@@ -6,16 +6,11 @@
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <signal.h>
-#include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "state.h"
-#include "runtime/scheduler.h"
 #include "runtime/site.h"
-#include "runtime/stuck.h"
 
 namespace emulator {
 
@@ -121,70 +116,6 @@ static void on_fault(int signal, siginfo_t* info, void* context) {
     sigaction(signal, &before, nullptr);  // what would have happened without us happens
 }
 
-#if defined(EMULATOR_CHECK) && defined(__x86_64__)
-// A kernel that goes on and on. If it touches no memory, most likely the compiler has read a variable
-// once, for which a loop waits, as nvcc may too: known at once if the processor is twice in the same
-// state, and by patience else. If it reads the same places over and over, in a loop that has a counter
-// (spinning.h knows those without), by patience.
-constexpr int TICKS_A_SECOND = 10, PATIENCE = 10;  // seconds of the processor
-
-[[noreturn]] static void end_endless_loop() {
-    fail(endless_loop(site_of(line_of_fault(kernel_pc)), "neither waits nor touches memory",
-                      "If it waits for a variable that another thread writes, the compiler may read that once: put __syncthreads() in "
-                      "place of the loop, make the variable volatile, or read it by an atomic"));
-}
-
-// All of the processor and the stack that a kernel which touches no memory depends on.
-static uint64_t state_of_kernel(const ucontext_t& context, const Thread& thread) {
-    const auto& machine = context.uc_mcontext;
-    const auto* red_zone = reinterpret_cast<const char*>(machine.gregs[REG_RSP]) - 128;
-    const uint64_t hash = spinning::hash_of(machine.gregs, sizeof(greg_t) * (REG_EFL + 1));  // r8 to r15, rdi to rsp, rip, flags
-    return spinning::hash_of(red_zone, thread.fiber.bytes_above(red_zone), spinning::hash_of(machine.fpregs->_xmm, sizeof machine.fpregs->_xmm, hash));
-}
-
-static bool is_in_kernel(const ucontext_t& context, const Thread* thread) {  // and not in a function of the system
-    Dl_info own, there;
-    return thread && thread->fiber.holds(reinterpret_cast<const void*>(context.uc_mcontext.gregs[REG_RSP] - 128)) &&
-           dladdr(reinterpret_cast<void*>(&end_endless_loop), &own) && dladdr(program_counter(&context), &there) &&
-           there.dli_fbase == own.dli_fbase;
-}
-
-static void on_tick(int, siginfo_t*, void* context_) {
-    auto& context = *static_cast<ucontext_t*>(context_);
-    static uint64_t steps_before, news_before, states[64];
-    static int still = 0, no_news = 0;  // ticks
-    const bool is_inside = host().inside_kernel;
-    still = is_inside && spinning::steps == steps_before ? still + 1 : 0;
-    no_news = is_inside && spinning::news == news_before ? no_news + 1 : 0;
-    steps_before = spinning::steps, news_before = spinning::news;
-    if (no_news >= PATIENCE * TICKS_A_SECOND && !still) no_news = 0, spinning::is_to_end = true;
-    const Thread* thread = running();
-    if (!still || !is_in_kernel(context, thread)) return;
-    const uint64_t state = state_of_kernel(context, *thread);
-    uint64_t* const end = states + std::min(still - 1, 64);
-    const bool is_proven = std::find(states, end, state) != end;
-    states[(still - 1) % 64] = state;
-    if (!is_proven && still < PATIENCE * TICKS_A_SECOND) return;
-    still = 0;
-    kernel_pc = program_counter(&context);
-    auto& registers = context.uc_mcontext.gregs;
-    registers[REG_RSP] = (registers[REG_RSP] - 512) / 16 * 16 - 8;
-    registers[REG_RIP] = reinterpret_cast<greg_t>(&end_endless_loop);
-}
-
-static void install_watchdog() {
-    struct sigaction action{};
-    action.sa_sigaction = on_tick;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-    sigaction(SIGVTALRM, &action, nullptr);
-    constexpr timeval TICK{0, 1000000 / TICKS_A_SECOND};  // of the processor's time for this program
-    const itimerval every_tick{TICK, TICK};
-    setitimer(ITIMER_VIRTUAL, &every_tick, nullptr);
-}
-#else
-static void install_watchdog() {}
-#endif
-
 void install_fault_handler() {
     static bool done = false;
     if (done) return;
@@ -198,7 +129,6 @@ void install_fault_handler() {
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     sigaction(SIGSEGV, &action, &before);
     sigaction(SIGBUS, &action, nullptr);
-    install_watchdog();
 }
 
 }  // namespace emulator

@@ -10,6 +10,7 @@
 #include "checker.h"
 #include "findings.h"
 #include "scheduler.h"
+#include "watchdog.h"
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #endif
@@ -83,6 +84,7 @@ int launch(const char* name, dim3 grid, dim3 block, std::size_t shared, void (*k
     begin_launch();
     checker::launch_begins(values, bytes);
     bool runs = true;
+    const Watchdog watchdog;
     for (uint64_t i = 0; i < blocks && runs; ++i) {
         const SharedMemory memory(shared);
         runs = run_block(grid, block, order.empty() ? i : order[i], kernel, values);

@@ -5,7 +5,7 @@
 // round for ever unless another thread changes memory. Such a thread waits until another has moved,
 // goes round once more, and waits again. If all threads wait, none of them can go on: a livelock. That
 // is a proof, not a guess: a loop that counts its rounds in a register, if only to end, is never said
-// to be endless here (csrc/emulator/host/fault.cpp has a watchdog for those, and for loops without reads).
+// to be endless here (watchdog.h is for those, and for loops without reads).
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -77,7 +77,7 @@ Finding spun_for_ever() {
     return f;
 }
 
-Finding endless_loop(Site at, const char* what_it_does, const char* mend) {
+Finding endless_loop(Site at, const char* what_it_does, const std::string& mend) {
     Finding f;
     f.kind = "livelock";
     f.at = here(at, "loop");

@@ -10,6 +10,6 @@ Finding exited(const Thread& one, int waiting);            // some at a barrier,
 Finding deadlocked();                                      // nobody can run
 bool any_spins();                                          // nobody can run, and some wait for memory to change
 Finding spun_for_ever();                                   // then
-Finding endless_loop(Site at, const char* what_it_does, const char* mend);  // the running thread is in one
+Finding endless_loop(Site at, const char* what_it_does, const std::string& mend);  // the running thread is in one
 
 }  // namespace emulator

@@ -244,5 +244,5 @@ def library(file: str, mode: str = "fast") -> Path:
     target = cache.kept(f"{Path(file).stem}-{mode}-{digest}.so")
     # a hook that the checker lacks is an error now, not when a kernel needs it
     linked = ["-fsanitize=address,undefined"] if mode == "sanitize" else ["-Wl,-z,defs"]
-    _make(target, [compiler(), "-shared", *linked, *names, "-ldl"])
+    _make(target, [compiler(), "-shared", *linked, *names, "-ldl", "-lrt"])
     return target
