@@ -8,13 +8,14 @@ from typing import Any
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
 from tinygrad_mmb.kernels.cpu.updates import are_alike, in_rows, memories
+from tinygrad_mmb.kernels.terms import all_hold, decayed_rates
 
 
 def takes(
     thetas: Sequence[Array], gs: Sequence[Array], states: Sequence[Any], ts: Any, **options: Any
 ) -> bool:
     """Whether all parameters have their sums, as floats that lie in rows."""
-    return all("sum" in state for state in states) and are_alike(thetas, gs, states)
+    return all_hold(states, ["sum"]) and are_alike(thetas, gs, states)
 
 
 @cpu_kernel("Adagrad.update", accepts=takes)
@@ -34,6 +35,6 @@ def adagrad(
         thetas,
         in_rows(gs),
         memories(states, "sum"),
-        [lr / (1 + (t - 1) * lr_decay) for t in ts],
+        decayed_rates(lr, lr_decay, ts),
         *(eps, -1.0 if maximize else 1.0, weight_decay),
     )

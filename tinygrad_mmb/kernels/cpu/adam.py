@@ -8,14 +8,15 @@ from typing import Any
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
 from tinygrad_mmb.kernels.cpu.updates import are_alike, in_rows, memories
-from tinygrad_mmb.kernels.terms import decay, has_moments
+from tinygrad_mmb.kernels.terms import all_hold, corrections, decay, remembered_by_adam
 
 
 def takes(
     thetas: Sequence[Array], gs: Sequence[Array], states: Sequence[Any], ts: Any, **options: Any
 ) -> bool:
     """Whether all parameters have what this amsgrad asks for, as floats that lie in rows."""
-    return has_moments(states, options["amsgrad"]) and are_alike(thetas, gs, states)
+    names = remembered_by_adam(options["amsgrad"])
+    return all_hold(states, names) and are_alike(thetas, gs, states)
 
 
 @cpu_kernel("Adam.update", accepts=takes)
@@ -36,14 +37,14 @@ def adam(
 ) -> None:
     beta1, beta2 = betas
     pull, shrink = decay(lr, weight_decay, decoupled_weight_decay)
-    terms = {t: (lr / (1 - beta1**t), 1 / (1 - beta2**t)) for t in set(ts)}  # one, nearly always
+    terms = corrections(lr, betas, ts)
     native.adam(
         thetas,
         in_rows(gs),
         memories(states, "exp_avg"),
         memories(states, "exp_avg_sq"),
         memories(states, "max_exp_avg_sq", amsgrad),
-        [terms[t][0] for t in ts],
-        [terms[t][1] for t in ts],
+        [step for step, _ in terms],
+        [grow for _, grow in terms],
         *(beta1, beta2, eps, -1.0 if maximize else 1.0, pull, shrink, eps_mode == "inside"),
     )

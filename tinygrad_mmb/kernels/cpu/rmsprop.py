@@ -8,15 +8,15 @@ from typing import Any
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
 from tinygrad_mmb.kernels.cpu.updates import are_alike, in_rows, memories
-from tinygrad_mmb.kernels.terms import remembered_by_rmsprop
+from tinygrad_mmb.kernels.terms import all_hold, remembered_by_rmsprop
 
 
 def takes(
     thetas: Sequence[Array], gs: Sequence[Array], states: Sequence[Any], ts: Any, **options: Any
 ) -> bool:
     """Whether all parameters have what the options ask for, as floats that lie in rows."""
-    names = {*remembered_by_rmsprop(options["momentum"], options["centered"])}
-    return all(names <= state.keys() for state in states) and are_alike(thetas, gs, states)
+    names = remembered_by_rmsprop(options["momentum"], options["centered"])
+    return all_hold(states, names) and are_alike(thetas, gs, states)
 
 
 @cpu_kernel("RMSprop.update", accepts=takes)

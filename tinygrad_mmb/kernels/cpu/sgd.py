@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
 from tinygrad_mmb.kernels.cpu.updates import are_alike, in_rows, memories
-from tinygrad_mmb.kernels.terms import momentum_terms
+from tinygrad_mmb.kernels.terms import momentum_terms, started_momentum
 
 
 def takes(
@@ -38,16 +38,12 @@ def sgd(
         native.sgd(thetas, gs, lr, sign, weight_decay)
         return
     take, step = momentum_terms(momentum_form, lr, momentum, dampening)
-    first = ["momentum_buffer" not in state for state in states]
-    for theta, state, is_first in zip(thetas, states, first, strict=True):
-        if is_first:
-            state["momentum_buffer"] = namespace(theta).zeros_like(theta)
-    start = 1.0 if momentum_form == "pytorch" else take  # there m = g, whatever the dampening
+    factors = started_momentum(thetas, states, momentum_form, momentum, take)
     native.sgd_momentum(
         thetas,
         gs,
         memories(states, "momentum_buffer"),
-        [0.0 if is_first else momentum for is_first in first],
-        [start if is_first else take for is_first in first],
+        [keep for keep, _ in factors],
+        [take for _, take in factors],
         *(step, momentum if nesterov else 0.0, sign, weight_decay),
     )

@@ -8,14 +8,15 @@ from typing import Any
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.launch import contiguous, cuda_kernel
 from tinygrad_mmb.kernels.launch.table import is_updatable, update_all
-from tinygrad_mmb.kernels.terms import decay, has_moments
+from tinygrad_mmb.kernels.terms import all_hold, corrections, decay, remembered_by_adam
 
 
 def takes(
     thetas: Sequence[Array], gs: Sequence[Array], states: Sequence[Any], ts: Any, **options: Any
 ) -> bool:
     """Whether all parameters have what this amsgrad asks for, as floats that lie in rows."""
-    return has_moments(states, options["amsgrad"]) and is_updatable(thetas, gs, states)
+    names = remembered_by_adam(options["amsgrad"])
+    return all_hold(states, names) and is_updatable(thetas, gs, states)
 
 
 @cuda_kernel("Adam.update", accepts=takes)
@@ -35,13 +36,10 @@ def adam(
     eps_mode: str = "outside",
 ) -> None:
     beta1, beta2 = betas
-    names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if amsgrad else [])]
+    names, terms = remembered_by_adam(amsgrad), corrections(lr, betas, ts)
     rows = [
-        (
-            (theta, contiguous(g), *[state[name] for name in names]),
-            (lr / (1 - beta1**t), 1 / (1 - beta2**t)),
-        )
-        for theta, g, state, t in zip(thetas, gs, states, ts, strict=True)
+        ((theta, contiguous(g), *[state[name] for name in names]), scalars)
+        for theta, g, state, scalars in zip(thetas, gs, states, terms, strict=True)
     ]
     pull, shrink = decay(lr, weight_decay, decoupled_weight_decay)
     options = (

@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.launch import contiguous, cuda_kernel
 from tinygrad_mmb.kernels.launch.table import is_updatable, update_all
-from tinygrad_mmb.kernels.terms import remembered_by_rmsprop
+from tinygrad_mmb.kernels.terms import all_hold, remembered_by_rmsprop
 
 
 def takes(
@@ -16,7 +16,7 @@ def takes(
 ) -> bool:
     """Whether all parameters have what the options ask for, as floats that lie in rows."""
     names = remembered_by_rmsprop(options["momentum"], options["centered"])
-    return all(state.keys() >= {*names} for state in states) and is_updatable(thetas, gs, states)
+    return all_hold(states, names) and is_updatable(thetas, gs, states)
 
 
 @cuda_kernel("RMSprop.update", accepts=takes)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.launch import contiguous, cuda_kernel
 from tinygrad_mmb.kernels.launch.table import Row, is_updatable, update_all
-from tinygrad_mmb.kernels.terms import momentum_terms
+from tinygrad_mmb.kernels.terms import momentum_terms, started_momentum
 
 
 def takes(
@@ -40,13 +40,10 @@ def sgd(
         update_all("sgd.cu", "sgd_update", plain, (sign, decay, float(lr)))
         return
     take, step = momentum_terms(momentum_form, lr, momentum, dampening)
-    rows: list[Row] = []
-    for theta, g, state in zip(thetas, gs, states, strict=True):
-        first = "momentum_buffer" not in state
-        if first:
-            state["momentum_buffer"] = namespace(theta).zeros_like(theta)
-        starts_at_g = first and momentum_form == "pytorch"  # m = g, whatever the dampening
-        scalars = (0.0 if first else float(momentum), 1.0 if starts_at_g else float(take))
-        rows.append(((theta, g, state["momentum_buffer"]), scalars))
+    factors = started_momentum(thetas, states, momentum_form, momentum, take)
+    rows: list[Row] = [
+        ((theta, g, state["momentum_buffer"]), keep_and_take)
+        for theta, g, state, keep_and_take in zip(thetas, gs, states, factors, strict=True)
+    ]
     options = (sign, decay, float(step), float(momentum), int(nesterov))
     update_all("sgd.cu", "momentum_update", rows, options)

@@ -17,7 +17,7 @@ from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.launch.arguments import contiguous
 from tinygrad_mmb.kernels.launch.table import is_updatable
 from tinygrad_mmb.kernels.numba.compile import jit, numba_kernel
-from tinygrad_mmb.kernels.terms import decay, has_moments
+from tinygrad_mmb.kernels.terms import all_hold, corrections, decay, remembered_by_adam
 
 
 @jit
@@ -58,7 +58,8 @@ def takes(
     thetas: Sequence[Array], gs: Sequence[Array], states: Sequence[Any], ts: Any, **options: Any
 ) -> bool:
     """Whether all parameters have what this amsgrad asks for, as floats that lie in rows."""
-    return has_moments(states, options["amsgrad"]) and is_updatable(thetas, gs, states)
+    names = remembered_by_adam(options["amsgrad"])
+    return all_hold(states, names) and is_updatable(thetas, gs, states)
 
 
 @numba_kernel("Adam.update", accepts=takes)
@@ -79,7 +80,8 @@ def adam(
 ) -> None:
     beta1, beta2 = betas
     pull, shrink = decay(lr, weight_decay, decoupled_weight_decay)
-    for theta, g, state, t in zip(thetas, gs, states, ts, strict=True):
+    terms = corrections(lr, betas, ts)
+    for theta, g, state, scalars in zip(thetas, gs, states, terms, strict=True):
         number = theta.dtype.type  # a Python float would make the loop compute in float64
         moments = (
             state["exp_avg"],
@@ -89,7 +91,7 @@ def adam(
         adam_update(
             *(None if a is None else a.reshape(-1) for a in (theta, contiguous(g), *moments)),
             *map(number, (beta1, beta2, 1 - beta1, 1 - beta2)),
-            *map(number, (lr / (1 - beta1**t), 1 / (1 - beta2**t), eps)),
+            *map(number, (*scalars, eps)),
             eps_mode == "inside",
             *map(number, (-1 if maximize else 1, pull, shrink)),
         )

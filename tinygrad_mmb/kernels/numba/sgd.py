@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tinygrad_mmb.backend import Array, namespace
+from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.launch.arguments import contiguous
 from tinygrad_mmb.kernels.launch.table import is_updatable
 from tinygrad_mmb.kernels.numba.compile import jit, numba_kernel
-from tinygrad_mmb.kernels.terms import momentum_terms
+from tinygrad_mmb.kernels.terms import momentum_terms, started_momentum
 
 
 @jit
@@ -68,17 +68,14 @@ def sgd(
     momentum_form: str = "pytorch",
 ) -> None:
     take, step = momentum_terms(momentum_form, lr, momentum, dampening)
-    for theta, g, state in zip(thetas, gs, states, strict=True):
+    factors = started_momentum(thetas, states, momentum_form, momentum, take) if momentum else []
+    for k, (theta, g, state) in enumerate(zip(thetas, gs, states, strict=True)):
         number = theta.dtype.type  # a Python float would make the loop compute in float64
         direction = [number(-1 if maximize else 1), number(weight_decay)]
         flat, slope = theta.reshape(-1), contiguous(g).reshape(-1)
         if not momentum:
             sgd_update(flat, slope, number(lr), *direction)
             continue
-        first = "momentum_buffer" not in state
-        if first:
-            state["momentum_buffer"] = namespace(theta).zeros_like(theta)
-        starts_at_g = first and momentum_form == "pytorch"  # m = g, whatever the dampening
-        numbers = momentum, 1.0 if starts_at_g else take, step, momentum if nesterov else 0.0
+        numbers = *factors[k], step, momentum if nesterov else 0.0
         m = state["momentum_buffer"].reshape(-1)
         momentum_update(flat, slope, m, *map(number, numbers), *direction)
