@@ -5,13 +5,13 @@ The losses of samples are also what a batch of (N, C, d1, ...) is made of, and r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_mmb.backend import Array, int64, namespace
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
 from tinygrad_mmb.kernels.launch import contiguous, is_float
+from tinygrad_mmb.kernels.launch.rows import around
 from tinygrad_mmb.kernels.registry import WithExtras
 
 
@@ -72,16 +72,11 @@ def needs_no_weights(
     return is_float(g, x, wide=True) and not needs_input_grad[2]
 
 
-def sizes(x: Array) -> tuple[int, int, int]:
-    """x as (outer, classes, inner)."""
-    return x.shape[0], x.shape[1], math.prod(x.shape[2:])
-
-
 @cpu_kernel("CrossEntropy", accepts=has_classes)
 def cross_entropy(x: Array, t: Array, w: Array | None) -> WithExtras:
     loss, top, sums = (namespace(x).empty(t.shape, x.dtype) for _ in range(3))
     arrays = contiguous(x), contiguous(t), None if w is None else contiguous(w)
-    native.cross_entropy_of_samples(loss, top, sums, *arrays, *sizes(x))
+    native.cross_entropy_of_samples(loss, top, sums, *arrays, *around(x.shape, 1))
     return WithExtras(loss, (top, sums))
 
 
@@ -91,5 +86,6 @@ def cross_entropy_backward(
 ) -> tuple[Array, None, None]:
     dx = namespace(x).empty(x.shape, x.dtype)
     arrays = contiguous(x), contiguous(t), None if w is None else contiguous(w)
-    native.cross_entropy_of_samples_backward(dx, contiguous(g), *kept, *arrays, *sizes(x))
+    sizes = around(x.shape, 1)
+    native.cross_entropy_of_samples_backward(dx, contiguous(g), *kept, *arrays, *sizes)
     return dx, None, None

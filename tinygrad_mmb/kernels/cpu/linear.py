@@ -6,6 +6,7 @@ from typing import Any
 
 from tinygrad_mmb.backend import Array
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
+from tinygrad_mmb.kernels.launch.rows import as_matrix
 
 # A bias for each output, and sizes that fit; a gradient, and all of one dtype
 is_affine: Any = getattr(native, "is_affine", None)
@@ -26,22 +27,12 @@ def linear_relu(x: Array, weight: Array, bias: Array | None) -> Array:
     return linear(x, weight, bias, relu=True)
 
 
-def as_matrix(x: Array) -> Array:
-    """All rows of a batch, or the only one, as one matrix."""
-    if x.ndim == 2:
-        return x
-    rows = 1
-    for size in x.shape[:-1]:  # -1 would not say, where another size is 0
-        rows *= size
-    return x.reshape(rows, x.shape[-1])
-
-
 @cpu_kernel("Linear.backward", accepts=gradient_is_float)
 def linear_backward(
     g: Array, x: Array | None, weight: Array | None, *, needs_input_grad: list[bool]
 ) -> tuple[Any, Any, Any]:
     """∂L/∂x = g W,   ∂L/∂W = gᵀ x,   ∂L/∂b = Σ g over the rows."""
-    return gradients(g, x, weight, None, needs_input_grad)
+    return gradients(native.linear_backward, g, x, weight, None, needs_input_grad[2])
 
 
 @cpu_kernel("LinearRelu.backward", accepts=gradient_is_float)
@@ -49,17 +40,24 @@ def linear_relu_backward(
     g: Array, x: Array | None, weight: Array | None, y: Array, *, needs_input_grad: list[bool]
 ) -> tuple[Any, Any, Any]:
     """As Linear's, with 0 for g where y is not above 0."""
-    return gradients(g, x, weight, y, needs_input_grad)
+    return gradients(native.linear_backward, g, x, weight, y, needs_input_grad[2])
 
 
 def gradients(
-    g: Array, x: Array | None, weight: Array | None, y: Array | None, needs: list[bool]
+    kernel: Any,
+    g: Array,
+    x: Array | None,
+    weight: Array | None,
+    saved: Array | None,
+    *options: bool,
 ) -> tuple[Any, Any, Any]:
-    """Those of x, W and b. x and W are saved each where the other's gradient is wanted."""
+    """Those of x, W and b, by a kernel for matrices. x and W are saved each where the other's
+    gradient is wanted; `saved`: what the activation's slope is computed of.
+    """
     if g.ndim == 2:
-        return native.linear_backward(g, x, weight, y, needs[2])
-    rows, width = (None if v is None else as_matrix(v) for v in (x, y))
-    gx, gw, gb = native.linear_backward(as_matrix(g), rows, weight, width, needs[2])
+        return kernel(g, x, weight, saved, *options)
+    rows, wide = (None if v is None else as_matrix(v) for v in (x, saved))
+    gx, gw, gb = kernel(as_matrix(g), rows, weight, wide, *options)
     return gx if gx is None else gx.reshape(*g.shape[:-1], gx.shape[1]), gw, gb
 
 
@@ -94,10 +92,5 @@ def linear_gelu_backward(
     needs_input_grad: list[bool],
 ) -> tuple[Any, Any, Any, None]:
     """As Linear's, with g · (Φ + z Φ') for g."""
-    rows = None if x is None else as_matrix(x)
-    gx, gw, gb = native.linear_gelu_backward(
-        as_matrix(g), rows, weight, as_matrix(z), approximate == "tanh", needs_input_grad[2]
-    )
-    if gx is not None and g.ndim != 2:
-        gx = gx.reshape(*g.shape[:-1], gx.shape[1])
-    return gx, gw, gb, None
+    options = approximate == "tanh", needs_input_grad[2]
+    return *gradients(native.linear_gelu_backward, g, x, weight, z, *options), None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace
 from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
 from tinygrad_mmb.kernels.launch import contiguous, is_float
+from tinygrad_mmb.kernels.launch.rows import around
 from tinygrad_mmb.kernels.registry import WithExtras
 
 
@@ -45,8 +45,3 @@ def back_along(kernel: Any, g: Array, y: Array, dim: int) -> Array:
     dx: Array = namespace(y).empty(y.shape, y.dtype)
     kernel(dx, g, y, *around(y.shape, dim))
     return dx
-
-
-def around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
-    """(outer, n, inner): how many lie before, in and after a dimension."""
-    return math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace
@@ -13,6 +12,7 @@ from tinygrad_mmb.kernels.cuda.matmul_launch import product
 from tinygrad_mmb.kernels.cuda.reduction import sum as add_up
 from tinygrad_mmb.kernels.cuda.reduction import sums
 from tinygrad_mmb.kernels.launch import cuda_kernel, is_float
+from tinygrad_mmb.kernels.launch.rows import as_matrix
 
 
 def is_affine(x: Array, weight: Array, bias: Array | None) -> bool:
@@ -54,11 +54,6 @@ def affine(
     """activation(x Wᵀ + b), and what it is applied to in `z`."""
     y = product(as_matrix(x), weight.T, bias, activation, None if z is None else as_matrix(z))
     return y.reshape(*x.shape[:-1], weight.shape[0])
-
-
-def as_matrix(x: Array) -> Array:
-    """All rows of a batch, or the only one, as one matrix."""
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def goes_back(

@@ -95,6 +95,13 @@ def shared_memory(x: Array) -> int:
 _shared_memory: dict[int, int] = {}
 
 
+def as_matrix(x: Array) -> Array:
+    """All rows of a batch, or the only one, as one matrix."""
+    if x.ndim == 2:
+        return x
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # -1 would not say, where a size is 0
+
+
 def around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
     """(outer, n, inner): how many lie before, in and after one dimension."""
     return math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])
