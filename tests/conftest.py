@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -117,8 +118,11 @@ def _on_the_kernels_asked_for(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _same_random_numbers_in_every_test() -> None:
+def _same_random_numbers_in_every_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test draws the same in every run, whatever ran before it; tests of one file draw different numbers."""
     tm.manual_seed(0)
+    if hasattr(request.module, "RNG"):
+        monkeypatch.setattr(request.module, "RNG", np.random.default_rng(crc32(request.node.name.encode())))
 
 
 @pytest.fixture
