@@ -1,8 +1,8 @@
 # make train       train on the handwritten digits; ARGS="--model cnn --seed 1" goes to the command
 # make test        the test suite (at most 8 minutes on two cores); ARGS="-k softmax" goes to pytest
 # make test-full   the same with the slow tests, then the engine's part again with the C++ for other
-#                  sets of instructions, pinned to NumPy, to the C++, to the emulated CUDA kernels,
-#                  and on a stand-in for CuPy
+#                  sets of instructions, pinned to NumPy, to the C++, to numba's loops where it is
+#                  installed, to the emulated CUDA kernels, and on a stand-in for CuPy
 # make bench       training steps beside PyTorch, JAX, MLX, tinygrad and others, which are installed
 #                  into .venv-bench; ARGS="--parts steps --only W1" goes to benchmarks/peers.py
 #
@@ -39,7 +39,7 @@ test-full:
 	@$(VENV_PYTHON) -m pytest -n auto $(ARGS)
 	@for isa in $$($(VENV_PYTHON) tools/instruction_sets.py); do echo "MMB_CPU_ISA=$$isa"; \
 	  MMB_CPU_ISA=$$isa $(VENV_PYTHON) -m pytest -q -n auto -m "not slow" tests/cpu tests/capture $(ENGINE) || exit 1; done
-	@for kernels in reference $$($(VENV_PYTHON) tools/instruction_sets.py >&2 && echo cpu) emulator; do echo "--kernels $$kernels"; \
+	@for kernels in $$($(VENV_PYTHON) tools/pinnable_kernels.py); do echo "--kernels $$kernels"; \
 	  $(VENV_PYTHON) -m pytest -q -n auto -m "not slow" --kernels $$kernels $(ENGINE) || exit 1; done
 	@$(VENV_PYTHON) -m pytest -q -n auto -m "not slow" --device stand-in $(ENGINE) tests/training tests/device
 

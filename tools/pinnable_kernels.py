@@ -1,0 +1,11 @@
+"""Print the kernels that pytest --kernels takes here without a GPU: "reference cpu emulator numba".
+
+    python tools/pinnable_kernels.py
+"""
+
+from __future__ import annotations
+
+import tinygrad_mmb.kernels  # noqa: F401  fills the table
+from tinygrad_mmb.kernels.registry import REFERENCE, backends
+
+print(REFERENCE, *(backend for backend in backends() if backend != "cuda"))
