@@ -1,4 +1,5 @@
-"""Print the kernels that pytest --kernels takes here without a GPU: "reference cpu emulator numba".
+"""Print the kernels that the suite can be pinned to here without a GPU, for pytest --kernels:
+"reference cpu emulator numba".
 
     python tools/pinnable_kernels.py
 """
