@@ -21,7 +21,7 @@ from tinygrad_mmb.capture.matrices import REDUCTIONS, fused_product, product, re
 from tinygrad_mmb.capture.natively import NATIVE
 from tinygrad_mmb.capture.plan import Instruction, Operand, Plan, Slot
 from tinygrad_mmb.capture.product import product as product_and_more
-from tinygrad_mmb.capture.replay import Replay, aligned, at, flat
+from tinygrad_mmb.capture.replay import Replay, flat
 from tinygrad_mmb.kernels.cpu.native import native
 
 PYTHON = ("call", "update", "numpy")  # kinds of instructions that are functions of Python
@@ -62,8 +62,6 @@ class CompiledReplay(Replay):
 
     def _start(self) -> None:
         """The program in C++, and where it hears of numbers and results."""
-        for buffer, place in self.lowered.fixed.items():
-            self.memory[buffer] = at(aligned(self.plan.buffers[buffer].nbytes), place)
         memory = [b.nbytes if x is None else x
                   for b, x in zip(self.plan.buffers, self.memory, strict=True)]  # fmt: skip
         self.native = native.Replay(memory, self.numbers)
@@ -75,10 +73,6 @@ class CompiledReplay(Replay):
     def _argument(self, x: Any) -> Any:
         """An argument of a kernel as it will be at every replay."""
         return self.array(x) if isinstance(x, Operand) else x
-
-    def moves(self, x: Any) -> bool:
-        """Whether an operand is known only while a replay runs."""
-        return super().moves(x) and not (type(x) is Operand and x.buffer in self.lowered.fixed)
 
     @property
     def python_calls(self) -> int:
@@ -111,8 +105,7 @@ class Lowered:
     """The calls that add a plan's instructions to a native.Replay.
 
     `calls` by the id of the first instruction of a pass, `inside` the others of it; `numbers` and
-    `results` are what they read of the host's numbers and of what calls of Python have made;
-    `fixed` are results of calls that need no Python.
+    `results` are what they read of the host's numbers and of what calls of Python have made.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -122,7 +115,6 @@ class Lowered:
         self.inside: set[int] = set()
         self.numbers: set[Slot] = set()
         self.results: dict[int, Operand] = {}
-        self.fixed: dict[int, Operand] = {}
         self.made = {o.buffer: o for i in plan.instructions for o in i.outputs}
         groups: dict[int, list[Instruction]] = {}
         for one in plan.instructions:
@@ -140,8 +132,6 @@ class Lowered:
                     self._add([one])
 
     def _accept(self, members: list[Instruction], calls: list[tuple[str, Any]]) -> None:
-        if members[0].function in NATIVE:
-            self.fixed |= {place.buffer: place for place in members[0].outputs}
         for x in leaves_of(members):
             if type(x) is Slot:
                 self.numbers.add(x)
@@ -154,13 +144,12 @@ class Lowered:
     def lower(self, members: list[Instruction]) -> list[tuple[str, Any]]:
         """Raises: UnfitError for what C++ cannot do."""
         one = members[0]
-        if one.function in NATIVE:
-            if any(type(x) is Slot or (type(x) is Operand and self.is_new(x)) for x in one.inputs):
-                raise UnfitError
+        operands = [x for x in leaves_of(members) if type(x) is Operand]
+        if not all(self.is_plain(x) for x in operands):
+            raise UnfitError
+        if one.function in NATIVE and not any(self.is_new(x) for x in operands):
             return NATIVE[one.function](one)
         if one.kind in PYTHON and one.function is not product_and_more:
-            raise UnfitError
-        if not all(self.is_plain(x) for x in leaves_of(members) if type(x) is Operand):
             raise UnfitError
         if one.name == "matmul":
             return [("product", product(one))]
@@ -176,7 +165,7 @@ class Lowered:
 
     def is_new(self, x: Operand) -> bool:
         """Whether an operand lies in memory that a call of Python makes at each replay."""
-        return self.plan.buffers[x.buffer].kind == "result" and x.buffer not in self.fixed
+        return self.plan.buffers[x.buffer].kind == "result"
 
     def is_plain(self, x: Operand) -> bool:
         """Whether a place lies behind the start of its buffer, at a multiple of its elements."""

@@ -84,6 +84,7 @@ class Node:
     template: Any = None  #                   call: the shape of what it returned, Values inside
     line: Line = ("", 0)
     alive: bool = True  #                     False once it is taken back
+    placed: bool = False  #                   call: C++ does it, and its results have fixed places
     reads: list[Value] | None = None  #       what values() found; None: look again
 
     def values(self) -> list[Value]:

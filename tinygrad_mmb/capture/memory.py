@@ -1,8 +1,8 @@
 """Where each value lies: one arena, in which memory is used again as soon as nobody reads it.
 
-Values of inputs that live outside (parameters, states) stay there; results of calls are new arrays
-at each replay. Everything else has an offset. Gradients are the last to be written, so they often
-take the places of activations.
+Values of inputs that live outside (parameters, states) stay there; results of calls of Python are
+new arrays at each replay. Everything else has an offset. Gradients are the last to be written, so
+they often take the places of activations.
 """
 
 from __future__ import annotations
@@ -246,4 +246,5 @@ def rounded(nbytes: int) -> int:
 
 def is_dynamic(node: Node) -> bool:
     """Whether the results are new arrays each time: calls of what has no place to write to."""
-    return node.kind == "call" and not (node.function in WRITES_TO and len(node.outputs) == 1)
+    writes = node.placed or (node.function in WRITES_TO and len(node.outputs) == 1)
+    return node.kind == "call" and not writes

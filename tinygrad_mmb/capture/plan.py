@@ -18,8 +18,9 @@ Instructions by kind:
     "put"      output = inputs[0] with inputs[1] written into region `part`; where output and
                inputs[0] are the same place only the part is to be written
     "numpy"    output = function(*inputs, out=output): dot, stack, concatenate
-    "call"     outputs ("result" buffers) = function(*inputs, **options): one opaque function: a
-               twin or a reference. It returns `template`, in which outputs stand for arrays
+    "call"     outputs = function(*inputs, **options): one opaque function: a twin or a reference.
+               It returns `template`, in which outputs stand for arrays. They are "result" buffers;
+               where C++ can do the call, they lie in the arena, and what Python returns is copied
     "update"   function(*inputs, **options), which writes into operands: a twin of an optimizer
 
 Instructions of the same `group` stand together and are one elementwise pass over `shape`: every
@@ -165,7 +166,7 @@ class Lowering:
         kind = node.kind
         if kind == "call" and node.function in WRITES_TO and len(node.outputs) == 1:
             kind = "numpy"
-        if kind == "call":
+        if kind == "call" and not node.placed:
             for value in node.outputs:
                 if value not in self.program.homes:
                     self.of[value] = (self.buffer("result", nbytes=value.nbytes), 0)

@@ -12,6 +12,7 @@ from tinygrad_mmb.capture.compiler import is_wanted
 from tinygrad_mmb.capture.errors import CaptureError
 from tinygrad_mmb.capture.fusion import fuse
 from tinygrad_mmb.capture.guards import Guards, same_signature, watched
+from tinygrad_mmb.capture.natively import in_place
 from tinygrad_mmb.capture.plan import Lowering, Plan
 from tinygrad_mmb.capture.replay import Replay
 from tinygrad_mmb.capture.schedule import scheduled
@@ -78,7 +79,7 @@ def traced(
 
 def planned(now: Trace, inputs: list[Input]) -> Plan:
     """The plan of one program."""
-    program = Program(now, inputs)
+    program = Program(now, inputs, in_place if is_wanted() else None)
     if is_wanted():
         fuse(program)
     return Lowering(program, scheduled(program), now.tracer.reads).plan()

@@ -130,6 +130,9 @@ class Replay:
             return
         if array.shape != place.shape or array.strides != place.strides:
             array = laid(array, place)
+        if self.plan.buffers[place.buffer].kind != "result":
+            np.copyto(self.array(place), array)
+            return
         self.results[place.buffer] = array
         for container, key, wanted in self.targets[place.buffer]:
             if wanted.shape == place.shape and wanted.strides == place.strides:

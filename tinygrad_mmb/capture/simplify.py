@@ -6,6 +6,7 @@ writes into (parameters, states): its values are `bound`, they exist only until 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tinygrad_mmb.capture.alike import exactly
@@ -17,9 +18,14 @@ from tinygrad_mmb.capture.trace import Leaf, Trace
 class Program:
     """Nodes in order, the memory they start from, and what they must leave behind."""
 
-    def __init__(self, trace: Trace, inputs: list[Input]) -> None:
+    def __init__(
+        self, trace: Trace, inputs: list[Input], place: Callable[[list[Node]], None] | None = None
+    ) -> None:
+        """`place` marks the calls whose results get places in the arena."""
         self.inputs = inputs
         self.nodes = [n for n in trace.nodes if n.kind != "input"]
+        if place is not None:
+            place(self.nodes)
         self.alias: dict[Value, Value] = {}
         self.homes: dict[Value, Input] = {}  # values that live in the memory of a written input
         self.decisions = [(v, answer) for v, answer in trace.tracer.decisions]
@@ -120,7 +126,8 @@ class Program:
                 continue
             root = self.root(value)
             alone = value.size == root.size and value.strides == dense(value)
-            if not alone or root in taken or root.node.kind in ("input", "call"):
+            moves = root.node.kind == "call" and not root.node.placed
+            if not alone or root in taken or moves or root.node.kind == "input":
                 node = Node("copy", "copy", (value,), line=value.node.line)
                 own = Value(node, 0, value.shape, value.dtype, dense(value))
                 own.id = len(self.recorded) + k
