@@ -23,24 +23,38 @@ namespace {
 // The largest number of elements whose gradient is still in the cache when something reads it.
 constexpr Index cached = Index(1) << 20;
 
+constexpr Index few = 20;  // classes, of which rows are computed side by side: beyond, to turn them costs more
+
 template <class T>
 struct Loss {
     T sum, picked;  // of the exponentials; the logit of the truth: both on the scale of the largest
 };
 
-// One row that fits into a vector.
+// Rows of few classes, as many at once as a vector has lanes: one in each. The classes of one row would
+// hardly fill a vector, and its largest and its sum would have to be found across the lanes.
+// Without dx the loss alone; `scale` has a number for every lane.
 template <class T>
-Loss<T> short_row(T* dx, const T* x, Index n, Index t, T scale) {
-    const Vec<T> v = filled<T>(load(x, n), n, minus_infinity<T>);
-    const T top = across<T>(v, Larger());
-    const Vec<T> e = exp<T>(v - top);
-    const T s = across<T>(e, Plus());
-    if (dx) {
-        const T truth = std::exp(T(x[t] - top)) / s;
-        store(dx, e * (scale / s), n);
-        dx[t] = (truth - 1) * scale;
+void short_rows(T* dx, const T* x, Index n, const Index* t, Index count, Index ignored, const T* scale, T* sums, T* picked) {
+    constexpr Index w = lanes<T>;
+    T block[few][w];  // [class][row]; what is left of the lanes repeats the last row
+    for (Index r = 0; r < w; ++r)
+        for (Index k = 0; k < n; ++k) block[k][r] = x[std::min(r, count - 1) * n + k];
+    Vec<T> top = splat(minus_infinity<T>), s{};
+    for (Index k = 0; k < n; ++k) top = Larger()(top, load(block[k], w));
+    for (Index k = 0; k < n; ++k) {
+        const Vec<T> e = exp<T>(load(block[k], w) - top);
+        store(block[k], e, w);
+        s += e;
     }
-    return {s, x[t] - top};
+    const Vec<T> factor = load(scale, w) / s;
+    for (Index r = 0; r < count; ++r) {
+        const bool counts = t[r] != ignored;
+        sums[r] = counts ? s[r] : T(1);
+        picked[r] = counts ? x[r * n + t[r]] - top[r] : T(0);
+        if (!dx) continue;
+        for (Index k = 0; k < n; ++k) dx[r * n + k] = counts ? block[k][r] * factor[r] : T(0);
+        if (counts) dx[r * n + t[r]] = (block[t[r]][r] / s[r] - 1) * scale[r];
+    }
 }
 
 // A row of the gradient on its way past the caches, a line at a time: the next row's exponentials are
@@ -123,22 +137,27 @@ void cross_entropy(const Span<T>& loss, const Span<T>& dx, const Span<const T>& 
     expect(loss.size == 1 && x.size == rows * n && (!dx || dx.size == x.size) && (!w || w.size == n),
            "(N, C) logits, N classes, C weights");
     const T total = total_weight(t, w, n, ignored), divisor = mean ? total : T(1);
-    const bool streams = dx && x.size > cached && n > lanes<T>;
+    const bool streams = dx && x.size > cached && n > few;
     std::vector<T> sums(rows), losses(rows);
     each_row(rows, n, [&](Index first, Index last) {
         std::vector<T> memory(streams ? 2 * n : 0);
         Leaving<T> leaving;
-        for (Index r = first; r < last; ++r) {
+        const auto scale_of = [&](Index r) { return (w && t[r] != ignored ? w[t[r]] : T(1)) / divisor; };
+        for (Index r = first; r < last && n <= few; r += lanes<T>) {
+            const Index count = std::min<Index>(last - r, lanes<T>);
+            T scales[lanes<T>] = {};
+            for (Index i = 0; i < count; ++i) scales[i] = scale_of(r + i);
+            short_rows(dx ? &dx[r * n] : nullptr, &x[r * n], n, &t[r], count, ignored, scales, &sums[r], &losses[r]);
+        }
+        for (Index r = first; r < last && n > few; ++r) {
             T* const d = dx ? &dx[r * n] : nullptr;
             if (t[r] == ignored) {
                 if (d) std::fill(d, d + n, T(0));
                 sums[r] = 1, losses[r] = 0;
                 continue;
             }
-            const T weight = w ? w[t[r]] : T(1), scale = weight / divisor;
             T* const other = streams ? memory.data() + (leaving.e == memory.data() ? n : 0) : nullptr;
-            const Loss<T> l = n <= lanes<T> ? short_row(d, &x[r * n], n, t[r], scale)
-                                            : row(d, other, &x[r * n], n, t[r], scale, leaving);
+            const Loss<T> l = row(d, other, &x[r * n], n, t[r], scale_of(r), leaving);
             sums[r] = l.sum, losses[r] = l.picked;
         }
         leaving.end();
