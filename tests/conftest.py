@@ -1,7 +1,7 @@
 """What all tests share, and the sessions on another device or on one backend's kernels.
 
     pytest --device cuda        the suite on a GPU, by CuPy
-    pytest --device stand-in    the same without one: tests/device/stand_in.py plays CuPy, strictly
+    pytest --device stand-in    the same without one: tests/device/stand_in/ plays CuPy, strictly
     pytest --kernels emulator   every test inside use_kernels("emulator"); likewise numba, cpu and
                                 reference. Shows how often each twin ran; fails if one never did
 
@@ -118,11 +118,15 @@ def _on_the_kernels_asked_for(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _same_random_numbers_in_every_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test draws the same in every run, whatever ran before it; tests of one file draw different numbers."""
+def _same_random_numbers_in_every_test(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test draws the same in every run, whatever ran before it, and other numbers than the next."""
     tm.manual_seed(0)
     if hasattr(request.module, "RNG"):
-        monkeypatch.setattr(request.module, "RNG", np.random.default_rng(crc32(request.node.name.encode())))
+        monkeypatch.setattr(
+            request.module, "RNG", np.random.default_rng(crc32(request.node.name.encode()))
+        )
 
 
 @pytest.fixture

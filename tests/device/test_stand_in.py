@@ -77,12 +77,12 @@ class ReadsTheHost(Function):
 
 @only_here
 def test_a_forward_of_the_package_that_reads_the_host_is_named(cupy, monkeypatch):
-    from tests.device import stand_in
+    from tests.device.stand_in import host_reads
 
-    monkeypatch.setattr(stand_in, "PACKAGE", str(Path(__file__).parent))
-    monkeypatch.setattr(stand_in, "ENGINE", (__file__,))
-    monkeypatch.setattr(stand_in, "PARTS", (__file__,))
-    with pytest.raises(stand_in.HostReadError, match=r"float\(x\) in .*forward"):
+    monkeypatch.setattr(host_reads, "PACKAGE", str(Path(__file__).parent))
+    monkeypatch.setattr(host_reads, "ENGINE", (__file__,))
+    monkeypatch.setattr(host_reads, "PARTS", (__file__,))
+    with pytest.raises(host_reads.HostReadError, match=r"float\(x\) in .*forward"):
         ReadsTheHost.apply(tm.ones(3))
 
 
@@ -115,9 +115,9 @@ def test_devices_behave_as_the_guide_says_on_the_stand_in():
 
 
 def test_the_guide_tells_every_place_where_a_step_waits_for_the_gpu():
-    from tests.device import stand_in
+    from tests.device.stand_in.host_reads import READS_OF_THE_HOST
 
     guide = Path(__file__).parents[2] / "docs" / "gpu.md"
     text = guide.read_text(encoding="utf-8").split("## Where a step waits")[1]
-    for file, function in stand_in.READS_OF_THE_HOST:
+    for file, function in READS_OF_THE_HOST:
         assert f"`{function}`" in text, f"{file}: {function} is not in {guide.name}"
