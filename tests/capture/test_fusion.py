@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_mmb as tm
+from tests.capture.by_hand import NEEDS_CPP, ByHand, assert_product, multiplied
 from tests.capture.steps import training
-from tests.capture.test_compiled_replay import NEEDS_CPP, ByHand
 from tinygrad_mmb import nn
 from tinygrad_mmb.capture.plan import Instruction
 from tinygrad_mmb.capture.product import AT_ONCE, product
@@ -209,13 +209,7 @@ def test_many_products_in_one_instruction(dtype, sizes, batch, data):
     rng = np.random.default_rng(data.draw(st.integers(0, 9)))
     a = rng.standard_normal((*batch, k, m)).astype(dtype).swapaxes(-1, -2)
     b = rng.standard_normal((k, n) if data.draw(st.booleans()) else (*batch, k, n)).astype(dtype)
-    c = np.empty((*batch, m, n), dtype)
-    made = ByHand()
-    made.add("matmul", (made.array(a), made.array(b)), made.array(c))
-    made.run()
-    exact = a.astype(np.float64) @ b.astype(np.float64)
-    bound = np.abs(a).astype(np.float64) @ np.abs(b)
-    assert (np.abs(c - exact) <= k * np.finfo(dtype).eps * bound).all()
+    assert_product(multiplied(a, b), a, b)
 
 
 def test_large_products_of_a_batch_share_the_threads():
@@ -226,13 +220,9 @@ def test_large_products_of_a_batch_share_the_threads():
         before = tm.get_num_threads()
         tm.set_num_threads(threads)
         try:
-            c = np.empty((3, 256, 256), np.float32)
-            made = ByHand()
-            made.add("matmul", (made.array(a), made.array(b)), made.array(c))
-            made.run()
+            found.append(multiplied(a, b))
         finally:
             tm.set_num_threads(before)
-        found.append(c)
     assert found[0].tobytes() == found[1].tobytes()
     exact = a.astype(np.float64) @ b
     assert np.abs(found[0] - exact).max() < 1e-3
