@@ -112,13 +112,14 @@ class CapturedStep:
         return self._trace(args, kwargs)
 
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        from tinygrad_mmb.capture.alike import agree
         from tinygrad_mmb.capture.errors import CaptureError
-        from tinygrad_mmb.capture.guards import mode, same_signature, signature
+        from tinygrad_mmb.capture.guards import mode, signature
         from tinygrad_mmb.capture.pause import collector_paused
         from tinygrad_mmb.capture.ready import traced
 
         key = (mode(), signature((args, kwargs)))
-        if any(same_signature(key, old) for old in self._refused):
+        if any(agree(key, old) for old in self._refused):
             self._counts["eager"] += 1
             return self.step(*args, **kwargs)
         self._counts["traces"] += 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_mmb.autograd.tensor import Tensor
-from tinygrad_mmb.capture.alike import exactly
+from tinygrad_mmb.capture.alike import agree, exactly
 from tinygrad_mmb.capture.errors import said
 from tinygrad_mmb.capture.graph import Node, Value
 from tinygrad_mmb.capture.scalars import Scalar
@@ -144,10 +144,7 @@ def alike(a: Any, b: Any) -> bool:
         return a.value.id == b.value.id and a.kind == b.kind and a.tensor is b.tensor
     if issubclass(kind, dict):
         return a.keys() == b.keys() and all(alike(a[k], b[k]) for k in a)
-    try:
-        return bool(a == b)
-    except Exception:
-        return False
+    return agree(a, b)
 
 
 def compare_reads(a: Trace, b: Trace) -> None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_mmb.backend.allocator import empty_cache
+from tinygrad_mmb.capture.alike import agree
 from tinygrad_mmb.capture.compare import DifferentError, Input, compared
 from tinygrad_mmb.capture.compiled import CompiledReplay
 from tinygrad_mmb.capture.compiler import is_wanted
 from tinygrad_mmb.capture.errors import CaptureError
 from tinygrad_mmb.capture.fusion import fuse
-from tinygrad_mmb.capture.guards import Guards, same_signature, watched
+from tinygrad_mmb.capture.guards import Guards, watched
 from tinygrad_mmb.capture.natively import in_place
 from tinygrad_mmb.capture.plan import Lowering, Plan
 from tinygrad_mmb.capture.replay import Replay
@@ -39,7 +40,7 @@ def traced(
 ) -> tuple[Trace, Ready | None]:
     """Run the step once, recorded; if an earlier call did the same, make a plan of both."""
     waiting = captured._waiting
-    before = [t for old, t in waiting if same_signature(key, old)]
+    before = [t for old, t in waiting if agree(key, old)]
     expected = contents(before[-1]) if before and captured.check else {}
     arrays = arrays_of((args, kwargs))
     objects = watched(captured.step, (args, kwargs))
