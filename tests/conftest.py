@@ -121,7 +121,7 @@ def _on_the_kernels_asked_for(request: pytest.FixtureRequest) -> Iterator[None]:
 def _same_random_numbers_in_every_test(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A test draws the same in every run, whatever ran before it, and other numbers than the next."""
+    """A test draws the same in every run, whatever ran before; no other test draws the same."""
     tm.manual_seed(0)
     if hasattr(request.module, "RNG"):
         monkeypatch.setattr(
