@@ -57,6 +57,34 @@ def test_a_list_in_a_module_is_watched():
     assert [float(forward(tm.ones(1)).array[0]) for _ in range(3)] == [10.0] * 3
 
 
+def test_a_tensor_without_a_gradient_whose_data_is_bound_anew_is_noticed():
+    scale, x = tm.tensor([2.0, 3.0]), tm.ones(2)
+    scaled = tm.capture(lambda x: x * scale)
+    assert [scaled(x).tolist() for _ in range(3)] == [[2.0, 3.0]] * 3
+    scale.data = tm.tensor([5.0, 7.0])
+    assert [scaled(x).tolist() for _ in range(3)] == [[5.0, 7.0]] * 3
+
+
+class Counting(nn.Module):
+    """x times a number; counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls, self.factor = 0, 2.0
+
+    def forward(self, x: tm.Tensor) -> tm.Tensor:
+        self.calls += 1
+        return x * self.factor
+
+
+def test_a_module_that_counts_its_calls_is_watched_for_all_else():
+    model = Counting()
+    forward, x = tm.capture(model), tm.ones(1)
+    assert [forward(x).tolist() for _ in range(4)] == [[2.0]] * 4
+    assert forward.cache_info().replays == 2
+    model.factor = 3.0
+    assert [forward(x).tolist() for _ in range(4)] == [[3.0]] * 4
+
+
 class Times(nn.Module):
     """x times a number."""
 
