@@ -172,3 +172,28 @@ NUMPY: dict[str, Callable[..., Any]] = {
 def numpys(name: str) -> Callable[..., Any]:
     """NumPy's function for the op of that name; an op for which there is none fails here."""
     return NUMPY.get(name) or getattr(np, name)
+
+
+# -- reductions ------------------------------------------------------------------------------------
+
+
+def dims_for(name: str, data: Any, ndim: int) -> Any:
+    """None for all dimensions, one, or several: what the reduction takes."""
+    if name in KEEP_SHAPE:
+        return data.draw(st.integers(0, ndim - 1))
+    if name in ONE_DIM:
+        return data.draw(st.none() | st.integers(0, ndim - 1))
+    most = min(ndim, 2) if name == "norm" else ndim  # as in PyTorch
+    lists = st.lists(st.integers(0, ndim - 1), min_size=1, max_size=most, unique=True)
+    return data.draw(st.none() | st.integers(0, ndim - 1) | lists.map(tuple))
+
+
+def reduced(name: str, x: Any, dim: Any, keepdim: bool) -> Any:
+    """The values that ops.<name> gives; where dim is None, it is not passed."""
+    options = {} if dim is None else {"dim": dim}
+    if dim is None and name == "logsumexp":
+        options["dim"] = tuple(range(x.ndim))
+    if name not in KEEP_SHAPE and dim is not None:
+        options["keepdim"] = keepdim
+    y = getattr(ops, name)(x, **options)
+    return y[0] if isinstance(y, tuple) else y
