@@ -14,13 +14,14 @@ from typing import Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd import anomaly, differentiate, engine, promotion
-from tinygrad_mmb.autograd.function import Context, Function, _Output
-from tinygrad_mmb.autograd.fused import Composite, Fused
+from tinygrad_mmb.autograd.function import Context, Function, _Output, refuse_unfit
+from tinygrad_mmb.autograd.fused import Fused
 from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.hooks import run_hooks
 from tinygrad_mmb.autograd.storage import Storage, clock
 from tinygrad_mmb.autograd.tensor import Tensor
-from tinygrad_mmb.backend import as_array, int64
+from tinygrad_mmb.backend import as_array
+from tinygrad_mmb.backend.arrays import on_device
 from tinygrad_mmb.backend.extension import load
 from tinygrad_mmb.kernels import recorder, registry
 from tinygrad_mmb.nn import module
@@ -54,10 +55,8 @@ PLACES: dict[str, tuple[Any, ...]] = {
     "noted": (gathering,),
     "require_affine": (LINEAR,),
     "are_usual": (CROSS_ENTROPY,),
-    "apply_or_define": (Composite,),
 }
-UNDER = {"apply_or_define": "apply"}  # another name there
-PYTHON = {name: vars(places[0])[UNDER.get(name, name)] for name, places in PLACES.items()}
+PYTHON = {name: vars(places[0])[name] for name, places in PLACES.items()}
 AS_IN_PYTHON: dict[type, Callable[[Any], Any]] = {  # what each kind in PYTHON is around a function
     classmethod: classmethod,
     property: property,
@@ -89,13 +88,14 @@ def parts() -> dict[str, Any]:
         "select": registry.select,
         **{name: below(value) for name, value in PYTHON.items()},
         "clock": clock,
-        "summed": engine.summed,
-        "cast": ops.to,
+        "fitted": engine.fitted,
+        "start": engine.Start(()),
         "as_array": as_array,
         "run_hooks": run_hooks,
         "recording": recording,
         "watching": anomaly.watching,
         "modules": sys.modules,
+        "on_device": on_device,
         "quick_promotions": set(KEEP),
         "recorder": vars(recorder),
         "small": {op: (op.forward, op.backward) for op in small},
@@ -104,7 +104,7 @@ def parts() -> dict[str, Any]:
         "setup_nothing": Function.setup_context,
         "setup_inputs": Fused.setup_context,
         "arrays_of": vars(Function)["arrays_of"].__func__,
-        "int64": int64,
+        "refuse_unfit": refuse_unfit,
     }
 
 
@@ -123,5 +123,5 @@ def use_compiled(wanted: bool = True) -> bool:
         twins = {name: AS_IN_PYTHON[type(PYTHON[name])](twin) for name, twin in twins.items()}
     for name, places in PLACES.items():
         for place in places:
-            setattr(place, UNDER.get(name, name), twins[name])
+            setattr(place, name, twins[name])
     return native is not None

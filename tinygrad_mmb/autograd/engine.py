@@ -93,10 +93,7 @@ def send(
         source, k = edge
         if gx is not None:
             shape, dtype = source.outputs[k]
-            if gx.shape != shape:  # forward broadcast, so backward sums
-                gx = summed(node, gx, shape)
-            if gx.dtype is not dtype and gx.dtype != dtype:  # forward promoted, so backward casts
-                gx = ops.to(gx, dtype)
+            gx = fitted(node, gx, shape, dtype)
             sums = arrived.get(source)
             if sums is None:
                 sums = arrived[source] = [None] * len(source.outputs)
@@ -109,15 +106,22 @@ def send(
             ready.append(source)
 
 
-def summed(node: Node, gx: Any, shape: tuple[int, ...]) -> Any:
-    """A gradient, summed over what forward had repeated."""
-    try:
-        return ops.sum_to(gx, shape)
-    except RuntimeError:
-        raise RuntimeError(
-            f"{node.name()} returned an invalid gradient: got shape {tuple(gx.shape)}, but "
-            f"expected {shape}, the shape of its input, or one that broadcasts from it."
-        ) from None
+def fitted(node: Node, gx: Any, shape: tuple[int, ...], dtype: DType) -> Any:
+    """A gradient in the shape and dtype of the value that it belongs to."""
+    if not hasattr(gx, "dtype"):
+        raise TypeError(
+            f"{node.name()} returned a gradient of type {type(gx).__name__}, but should return an "
+            f"array or Tensor of shape {shape}, or None where there is none: compute it from g."
+        )
+    if gx.shape != shape:  # forward broadcast, so backward sums
+        try:
+            gx = ops.sum_to(gx, shape)
+        except RuntimeError:
+            raise RuntimeError(
+                f"{node.name()} returned an invalid gradient: got shape {tuple(gx.shape)}, but "
+                f"expected {shape}, the shape of its input, or one that broadcasts from it."
+            ) from None
+    return ops.to(gx, dtype)  # forward promoted, so backward casts
 
 
 def plan(

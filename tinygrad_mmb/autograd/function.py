@@ -151,6 +151,7 @@ class Function:
     view: ClassVar[bool] = False  # the outputs may share memory with the first input
     contiguous: ClassVar[bool] = False  # as in PyTorch, results lie in rows whatever the inputs do
     broadcasts: ClassVar[bool] = False  # the result lies in memory as the first operand does
+    composed: ClassVar[Callable[..., Any] | None] = None  # where no twin runs: see Composite
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -202,14 +203,14 @@ class Function:
             if cls.promotion is not None:
                 arrays = cls.promotion(arrays)
             kernel = select(cls.key, arrays)
+            if kernel is None and cls.composed is not None:
+                return cls.composed(*inputs)
             run = cls.forward if kernel is None else kernel.run
             if kernel is None and recorder.active is not None:
                 run = recorder.active.reference(cls)
             output = run(*arrays)
-        except (TypeError, ValueError):  # NumPy's words for what does not fit: say it in ours
-            refuse_mixed_devices(arrays)
-            if cls.promotion is not None:
-                refuse_shapes(cls.__name__, arrays)
+        except (TypeError, ValueError):
+            refuse_unfit(cls, arrays)
             raise
         extras = None
         if type(output) is WithExtras:
@@ -247,8 +248,15 @@ class Function:
         if cls.contiguous:
             return [in_rows(y) for y in outputs]
         if cls.broadcasts and outputs[0].ndim > 1:
-            return [led_by_operands(outputs[0], inputs)]
+            return [led_by_operands(y, inputs) for y in outputs]
         return outputs
+
+
+def refuse_unfit(function: type[Function], arrays: list[Any]) -> None:
+    """Say in our words what NumPy has refused: operands on two devices, or of shapes that clash."""
+    refuse_mixed_devices(arrays)
+    if function.promotion is not None:
+        refuse_shapes(function.__name__, arrays)
 
 
 def all_functions(of: type[Function] = Function) -> Iterator[type[Function]]:

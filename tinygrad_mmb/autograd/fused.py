@@ -10,7 +10,6 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.grad_mode import enable_grad
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import as_array
-from tinygrad_mmb.kernels.registry import select
 
 
 class Fused(Function):
@@ -72,12 +71,10 @@ class Composite(Fused):
     """
 
     @classmethod
-    def apply(cls, *inputs: Any) -> Any:
-        """Run the twin, or the definition."""
-        if select(cls.key, [getattr(x, "array", x) for x in inputs]) is None:
-            y = cls.definition(*inputs)
-            return y if isinstance(y, Tensor) else as_array(y)  # NumPy makes scalars of 0-d arrays
-        return super().apply(*inputs)
+    def composed(cls, *inputs: Any) -> Any:
+        """The definition, op by op."""
+        y = cls.definition(*inputs)
+        return y if isinstance(y, Tensor) else as_array(y)  # NumPy makes scalars of 0-d arrays
 
 
 def own_variable(x: Any) -> Tensor:

@@ -12,7 +12,6 @@ from typing import Any
 
 from tinygrad_mmb import ops
 from tinygrad_mmb.autograd.function import Function, all_functions
-from tinygrad_mmb.autograd.fused import Composite
 from tinygrad_mmb.autograd.grad_mode import enable_grad, no_grad
 from tinygrad_mmb.autograd.tensor import Tensor, wrap
 from tinygrad_mmb.backend import is_array
@@ -102,7 +101,12 @@ def backward_call(
 
 def one_node(op: type[Function]) -> Callable[..., Any]:
     """What records op as one node; a Composite without a twin would record its parts."""
-    return super(Composite, op).apply if issubclass(op, Composite) else op.apply
+    if op.composed is None:
+        return op.apply
+    whole: type[Function] = type(
+        op.__name__, (op,), {"composed": None, "__module__": op.__module__}
+    )
+    return whole.apply
 
 
 def gradients_of(node: Any, heads: Sequence[Any], args: Sequence[Any]) -> list[Any]:

@@ -10,7 +10,6 @@ namespace {
 
 PyMethodDef twins[] = {
     {"apply", as_function(apply), METH_FASTCALL, "The twin of Function.apply."},
-    {"apply_or_define", as_function(apply_or_define), METH_FASTCALL, "The twin of Composite.apply."},
     {"parameters_of", parameters_of, METH_O, "The twin of nn.module.parameters_of."},
     {"forget_gradients", forget_gradients, METH_O, "The twin of differentiate.forget_gradients."},
     {"with_gradient", with_gradient, METH_O, "The twin of gathering.with_gradient."},

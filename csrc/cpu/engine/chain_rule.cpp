@@ -1,6 +1,6 @@
 // The twin of engine.chain_rule (autograd/engine.py) for loss.backward(): every leaf receives its
 // gradient, and gradients are arrays. The same walk in the same order; what is rare (hooks, a second
-// gradient for a leaf, a shape to sum over, an error) is done by the Python functions named in it.
+// gradient for a leaf, a shape to sum over, an array of a GPU, an error) is done by the Python functions named in it.
 #include <unordered_map>
 #include <vector>
 
@@ -33,7 +33,7 @@ class Walk {
         }
         order.clear();
         for (Py_ssize_t i = 0; i < count; ++i)
-            hand_on(Py_None, PySequence_Fast_GET_ITEM(roots, i), Object::borrowed(PySequence_Fast_GET_ITEM(gs, i)));
+            hand_on(engine.start, PySequence_Fast_GET_ITEM(roots, i), Object::borrowed(PySequence_Fast_GET_ITEM(gs, i)));
         while (!ready.empty()) {
             const auto found = visits.find(ready.back());
             ready.pop_back();
@@ -80,25 +80,17 @@ class Walk {
             const Object output = Object::made(PySequence_GetItem(outputs.get(), k));
             PyObject* shape = PyTuple_GET_ITEM(output.get(), 0);
             PyObject* dtype = PyTuple_GET_ITEM(output.get(), 1);
-            if (!is_array(g.get())) g = call(engine.as_array, g.get());
-            if (from != Py_None) {
-                if (!is_array(g.get())) throw_strange();
-                if (!has_shape(g.get(), shape)) g = call(engine.summed, from, g.get(), shape);
-                if (is_array(g.get()) && array(g.get())->descr != dtype) g = call(engine.cast, g.get(), dtype);
-            }
+            const bool fits = is_array(g.get()) && has_shape(g.get(), shape) && is_of(g.get(), dtype);
+            if (!fits) g = call(engine.fitted, from, g.get(), shape, dtype);
             if (!visit.reached) visit.slots.resize(PySequence_Size(outputs.get()));
             visit.reached = true;
             Object& slot = visit.slots[k];
             if (slot) g = Object::made(PyNumber_Add(slot.get(), g.get()));
-            if (!is_array(g.get())) g = call(engine.as_array, g.get());  // NumPy makes scalars of 0-d sums
+            // NumPy makes scalars of 0-d sums
+            if (!is_array(g.get()) && PyTuple_GET_SIZE(shape) == 0) g = call(engine.as_array, g.get());
             slot = std::move(g);
         }
         arrive(edge);
-    }
-
-    [[noreturn]] static void throw_strange() {
-        PyErr_SetString(PyExc_TypeError, "a gradient is no array");
-        throw PythonError();
     }
 
     static Object list_of(std::vector<Object>& slots) {  // hands the references over
@@ -244,11 +236,11 @@ class Walk {
 
 Object one(PyObject* y) {  // ∂y/∂y of a single number; nothing if y is something else
     const auto* a = array(y);
-    if (a->descr != numpy.float32 && a->descr != numpy.float64) return {};
+    if (!float_bytes(y)) return {};
     for (int i = 0; i < a->nd; ++i)
         if (a->dimensions[i] != 1) return {};
     Object g = empty(a->nd, a->dimensions, a->descr);
-    if (a->descr == numpy.float32) *reinterpret_cast<float*>(array(g.get())->data) = 1;
+    if (float_bytes(y) == 4) *reinterpret_cast<float*>(array(g.get())->data) = 1;
     else *reinterpret_cast<double*>(array(g.get())->data) = 1;
     return g;
 }

@@ -60,12 +60,12 @@ Object gathered_arrays(PyObject* params, PyObject* memory, bool counts) {
         PyObject *name, *value;
         for (Py_ssize_t at = 0; PyDict_Next(kept, &at, &name, &value);) {
             if (!is_tensor(value)) {
-                if (counts && PyUnicode_Compare(name, n.step) == 0) return {};
+                if (counts && is_same(name, n.step)) return {};
                 continue;
             }
             const Object a = array_of(value);
             if (!a) return {};
-            if (counts && PyUnicode_Compare(name, n.step) == 0) {
+            if (counts && is_same(name, n.step)) {
                 if (!is_count(a.get())) return {};
                 steps.push_back(value);
             } else {
@@ -87,8 +87,9 @@ Object gathered_arrays(PyObject* params, PyObject* memory, bool counts) {
 bool all_noted(PyObject* params, PyObject* memory, PyObject* states) {
     const Py_ssize_t count = PyList_GET_SIZE(params);
     for (Py_ssize_t i = 0; i < count; ++i) {
-        PyObject *name, *value, *kept = PyList_GET_ITEM(memory, i);
-        for (Py_ssize_t at = 0; PyDict_Next(PyList_GET_ITEM(states, i), &at, &name, &value);) {
+        PyObject *name, *value, *kept = PyList_GET_ITEM(memory, i), *state = PyList_GET_ITEM(states, i);
+        if (!PyDict_Check(kept) || !PyDict_CheckExact(state)) return false;
+        for (Py_ssize_t at = 0; PyDict_Next(state, &at, &name, &value);) {
             PyObject* own = PyDict_GetItemWithError(kept, name);
             if (!is_tensor(own) || get(own, names().array).get() != value) return false;
         }

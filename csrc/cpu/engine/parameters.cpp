@@ -39,6 +39,10 @@ class Finding {
         if (depth > 100 || !walks_as_written(Py_TYPE(module))) return false;
         const Object attributes = Object::made(PyObject_GenericGetDict(module, nullptr));
         PyObject *name, *value;
+        for (Py_ssize_t at = 0; PyDict_Next(attributes.get(), &at, &name, &value);) {
+            if (!PyUnicode_Check(name)) return false;
+            if (PyCallable_Check(value) && PyDict_Contains(engine.walks, name)) return false;  // this one walks in its own way
+        }
         for (Py_ssize_t at = 0; PyDict_Next(attributes.get(), &at, &name, &value);)
             if (is_parameter(value) && seen.insert(value).second) check(PyList_Append(parameters.get(), value));
         for (Py_ssize_t at = 0; PyDict_Next(attributes.get(), &at, &name, &value);) {
@@ -62,8 +66,10 @@ class Finding {
     std::unordered_set<PyObject*> modules, seen;
 };
 
-// Whether a Tensor is no view, which would have to ask how it was made.
-bool stands_alone(PyObject* o) { return PyObject_TypeCheck(o, engine.Tensor) && get(o, names()._view).is_none(); }
+// Whether a Tensor is no view, which would have to ask how it was made, and no result, whose `grad` warns.
+bool stands_alone(PyObject* o) {
+    return PyObject_TypeCheck(o, engine.Tensor) && get(o, names()._view).is_none() && get(o, names()._grad_fn).is_none();
+}
 
 bool all_stand_alone(PyObject* tensors) {
     if (!PyList_CheckExact(tensors)) return false;

@@ -12,10 +12,6 @@ void note(PyObject* kernel, bool taken) {
     set(kernel, field, Object::made(PyLong_FromLongLong(before + 1)).get());
 }
 
-bool is_same(PyObject* text, PyObject* other) {
-    return text == other || (PyUnicode_Check(text) && PyUnicode_Compare(text, other) == 0);
-}
-
 }  // namespace
 
 Object chosen(PyObject* key, PyObject* field, PyObject* wanted, const Arguments& arguments) {

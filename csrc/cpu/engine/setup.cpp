@@ -1,12 +1,9 @@
 #include "setup.hpp"
 
 #include <cstring>
-#include <initializer_list>
 
 namespace mmb {
-namespace {
 
-// save_for_backward, of values that are not this node's results
 void keep(PyObject* node, std::initializer_list<PyObject*> values) {
     const Object all = Object::made(PyTuple_New(values.size()));
     Py_ssize_t i = 0;
@@ -14,13 +11,13 @@ void keep(PyObject* node, std::initializer_list<PyObject*> values) {
     set(node, names()._saved, all.get());
 }
 
-// `factors` of ops/linear.py: x and W, each if the other's gradient is wanted
-PyObject* x_of(const Call& call) { return call.is_wanted(1) ? call.inputs[0] : Py_None; }
-PyObject* weight_of(const Call& call) { return call.is_wanted(0) ? call.inputs[1] : Py_None; }
+namespace {
 
-void keep_factors(PyObject* node, const Call& call) { keep(node, {x_of(call), weight_of(call)}); }
+PyObject* left(const Call& call) { return call.is_wanted(1) ? call.inputs[0] : Py_None; }
+PyObject* right(const Call& call) { return call.is_wanted(0) ? call.inputs[1] : Py_None; }
+
 void keep_factors_and_result(PyObject* node, const Call& call) {
-    keep(node, {x_of(call), weight_of(call), without_cycle(call.result).get()});
+    keep(node, {left(call), right(call), without_cycle(call.result).get()});
 }
 
 struct Named {
@@ -30,6 +27,8 @@ struct Named {
 constexpr Named setups[] = {{"Linear", keep_factors}, {"LinearRelu", keep_factors_and_result}};
 
 }  // namespace
+
+void keep_factors(PyObject* node, const Call& call) { keep(node, {left(call), right(call)}); }
 
 void keep_inputs(PyObject* node, const Call& call) {
     const Object all = Object::made(PyTuple_New(call.count));

@@ -1,5 +1,7 @@
 #include "small.hpp"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 namespace mmb {
@@ -8,19 +10,19 @@ namespace {
 constexpr Py_ssize_t few = 128;  // numbers; from there on NumPy's call is not what costs. Its sums
                                  // of so many are plain blocks, which `sum` below repeats
 
+bool is_aligned(PyObject* a) { return reinterpret_cast<std::uintptr_t>(array(a)->data) % float_bytes(a) == 0; }
 Py_ssize_t size_of(PyObject* a) {
     Py_ssize_t size = 1;
     for (int i = 0; i < array(a)->nd; ++i) size *= array(a)->dimensions[i];
     return size;
 }
-bool is_few(PyObject* a) {
-    return is_array(a) && in_rows(a) && (array(a)->descr == numpy.float32 || array(a)->descr == numpy.float64) && size_of(a) <= few;
-}
+bool is_few(PyObject* a) { return is_array(a) && in_rows(a) && float_bytes(a) && is_aligned(a) && size_of(a) <= few; }
 bool alike(PyObject* a, PyObject* b) {  // of one shape and dtype
-    return array(a)->descr == array(b)->descr && array(a)->nd == array(b)->nd &&
+    return float_bytes(a) == float_bytes(b) && array(a)->nd == array(b)->nd &&
            !std::memcmp(array(a)->dimensions, array(b)->dimensions, array(a)->nd * sizeof(Py_ssize_t));
 }
-Object empty_like(PyObject* a) { return empty(array(a)->nd, array(a)->dimensions, array(a)->descr); }
+PyObject* dtype_like(PyObject* a) { return float_bytes(a) == 4 ? numpy.float32 : numpy.float64; }
+Object empty_like(PyObject* a) { return empty(array(a)->nd, array(a)->dimensions, dtype_like(a)); }
 
 template <class T>
 T* data(PyObject* a) { return reinterpret_cast<T*>(array(a)->data); }
@@ -30,7 +32,7 @@ template <class F>
 Object zipped(PyObject* a, PyObject* b, F f) {
     Object y = empty_like(a);
     const Py_ssize_t n = size_of(a);
-    if (array(a)->descr == numpy.float32)
+    if (float_bytes(a) == 4)
         for (Py_ssize_t i = 0; i < n; ++i) data<float>(y.get())[i] = f(data<float>(a)[i], data<float>(b)[i]);
     else
         for (Py_ssize_t i = 0; i < n; ++i) data<double>(y.get())[i] = f(data<double>(a)[i], data<double>(b)[i]);
@@ -71,8 +73,8 @@ T pairwise(const T* x, Py_ssize_t n) {
 Object summed(const Object* arrays, Py_ssize_t count) {  // over all dimensions
     PyObject* x = arrays[0].get();
     if (count != 3 || !arrays[1].is_none() || arrays[2].get() != Py_False || !is_few(x)) return {};
-    Object y = empty(0, nullptr, array(x)->descr);
-    if (array(x)->descr == numpy.float32) *data<float>(y.get()) = pairwise(data<float>(x), size_of(x));
+    Object y = empty(0, nullptr, dtype_like(x));
+    if (float_bytes(x) == 4) *data<float>(y.get()) = pairwise(data<float>(x), size_of(x));
     else *data<double>(y.get()) = pairwise(data<double>(x), size_of(x));
     return y;
 }
@@ -106,10 +108,6 @@ Object through_negated(PyObject*, PyObject*, PyObject* g) {
     return only;
 }
 
-void keep_factors(PyObject* node, PyObject* const* inputs, PyObject* const* edges, const Object&) {
-    set(node, names()._saved,
-        pair(Object::borrowed(edges[1] != Py_None ? inputs[0] : Py_None), Object::borrowed(edges[0] != Py_None ? inputs[1] : Py_None)).get());
-}
 Object through_times(PyObject* node, PyObject* edges, PyObject* g) {
     Object gx[2];
     for (int i = 0; i < 2; ++i) {
@@ -122,11 +120,7 @@ Object through_times(PyObject* node, PyObject* edges, PyObject* g) {
     return pair(gx[0], gx[1]);
 }
 
-void keep_output(PyObject* node, PyObject* const*, PyObject* const*, const Object& result) {
-    Object only = Object::made(PyTuple_New(1));
-    PyTuple_SET_ITEM(only.get(), 0, without_cycle(result.get()).release());
-    set(node, names()._saved, only.get());
-}
+void keep_output(PyObject* node, const Call& call) { keep(node, {without_cycle(call.result).get()}); }
 Object through_positive_part(PyObject* node, PyObject*, PyObject* g) {
     const Object y = saved(node, 0);
     if (!y || !is_few(g) || !is_few(y.get()) || !alike(g, y.get())) return {};
@@ -135,11 +129,11 @@ Object through_positive_part(PyObject* node, PyObject*, PyObject* g) {
     return only;
 }
 
-void keep_shape(PyObject* node, PyObject* const* inputs, PyObject* const*, const Object&) {
+void keep_shape(PyObject* node, const Call& call) {
     const auto& n = names();
-    set(node, n.dims, inputs[1]);
-    set(node, n.keepdim, inputs[2]);
-    set(node, n.shape, get(inputs[0], n.shape).get());
+    set(node, n.dims, call.inputs[1]);
+    set(node, n.keepdim, call.inputs[2]);
+    set(node, n.shape, get(call.inputs[0], n.shape).get());
 }
 Object through_summed(PyObject* node, PyObject*, PyObject* g) {
     const auto& n = names();
@@ -150,8 +144,8 @@ Object through_summed(PyObject* node, PyObject*, PyObject* g) {
     if (nd > 8) return {};
     for (Py_ssize_t i = 0; i < nd; ++i) size *= dimensions[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape.get(), i));
     if (size > few) return {};
-    Object gx = empty(static_cast<int>(nd), dimensions, array(g)->descr);
-    if (array(g)->descr == numpy.float32) std::fill_n(data<float>(gx.get()), size, *data<float>(g));
+    Object gx = empty(static_cast<int>(nd), dimensions, dtype_like(g));
+    if (float_bytes(g) == 4) std::fill_n(data<float>(gx.get()), size, *data<float>(g));
     else std::fill_n(data<double>(gx.get()), size, *data<double>(g));
     Object all = Object::made(PyTuple_New(3));
     PyTuple_SET_ITEM(all.get(), 0, gx.release());

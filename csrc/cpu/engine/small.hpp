@@ -2,7 +2,7 @@
 // computed here, on floats that lie in rows. Each mirrors its class in ops/, which stays the
 // definition, and gives the same bits.
 #pragma once
-#include "state.hpp"
+#include "setup.hpp"
 
 namespace mmb {
 
@@ -10,8 +10,7 @@ struct Small {
     const char* name;
     // y from the arguments; nothing if these are not for us
     Object (*forward)(const Object* arrays, Py_ssize_t count);
-    // what setup_context does; null if that is nothing
-    void (*setup)(PyObject* node, PyObject* const* inputs, PyObject* const* edges, const Object& result);
+    Setup setup;  // null if there is nothing to keep
     // a tuple of the inputs' gradients; nothing if Python should do it
     Object (*backward)(PyObject* node, PyObject* edges, PyObject* g);
 };

@@ -11,7 +11,7 @@ namespace mmb {
     X(leaf) X(ready_hooks) X(forward) X(setup_context) X(backward) X(promotion) X(view) X(contiguous)       \
     X(broadcasts) X(arrays_of) X(__name__) X(run) X(release) X(_run_twin) X(cupy) X(y) X(copy) X(_storage)  \
     X(written) X(home) X(memory) X(active) X(step) X(touch) X(version) X(dims) X(keepdim) X(shape)      \
-    X(key) X(accepts) X(calls) X(declines) X(definition) X(needs_input_grad) X(_table)
+    X(key) X(accepts) X(calls) X(declines) X(composed) X(needs_input_grad) X(_table) X(dtype) X(kind)
 
 struct Names {
 #define MMB_NAME(n) PyObject* n = PyUnicode_InternFromString(#n);
@@ -37,12 +37,14 @@ inline const Names& names() {
 //   setup_inputs      Fused.setup_context
 //   walks             {name: method} by which Module finds its parameters
 //   arrays_of         the function below the classmethod Function.arrays_of
+//   start             a node of Python's that stands for the beginning of backward
+//   modules           sys.modules
 #define MMB_ENGINE_PARTS(X)                                                                                  \
     X(unasked) X(pin) X(any_pin) X(select) X(apply) X(chain_rule) X(fill_gradients) X(gathered) X(noted)     \
-    X(clock) X(summed) X(cast) X(as_array) X(run_hooks) X(recording) X(watching) X(modules)                  \
+    X(clock) X(fitted) X(start) X(refuse_unfit) X(on_device) X(as_array) X(run_hooks) X(recording) X(watching) X(modules)                  \
     X(recorder) X(quick_promotions) X(small) X(setup_nothing) X(arrays_of) X(registry) X(fits) X(count)         \
-    X(setups) X(setup_inputs) X(apply_or_define) X(save_for_backward) X(saved_tensors) X(needs_input_grad)   \
-    X(require_affine) X(are_usual) X(int64) X(parameters_of) X(forget_gradients) X(with_gradient) X(walks)
+    X(setups) X(setup_inputs) X(save_for_backward) X(saved_tensors) X(needs_input_grad)   \
+    X(require_affine) X(are_usual) X(parameters_of) X(forget_gradients) X(with_gradient) X(walks)
 
 struct Engine {
 #define MMB_TYPE(name) PyTypeObject* name;
@@ -53,6 +55,17 @@ struct Engine {
 #undef MMB_PART
 };
 extern Engine engine;
+
+// Equal dtypes may be several objects: what was pickled comes back with one of its own.
+inline bool is_of(PyObject* a, PyObject* dtype) {
+    if (array(a)->descr == dtype) return true;
+    const int same = PyObject_RichCompareBool(array(a)->descr, dtype, Py_EQ);
+    check(same);
+    return same;
+}
+inline bool is_same(PyObject* text, PyObject* other) {  // other: a str
+    return text == other || (PyUnicode_Check(text) && PyUnicode_Compare(text, other) == 0);
+}
 
 // The twin of a class of ops for a few numbers; null if it has none.
 const struct Small* small_of(PyTypeObject* op);
@@ -74,14 +87,12 @@ Object without_cycle(PyObject* result);  // a node's own result, as the node may
 Object as_it_was(PyObject* node, PyObject* saved);  // an array, or what is no Tensor; nothing if it may have been written over
 Object needs_of(PyObject* edges);  // Context.needs_input_grad
 
-// Whether the Python functions must do the work: a GPU may be in play, anomalies are looked for, or a
-// step is being captured.
+// Whether the Python functions must do the work: anomalies are looked for, or a step is being captured.
 bool python_only();
 
 Object edge_of(PyObject* tensor);  // Tensor.edge
 
 PyObject* apply(PyObject*, PyObject* const* arguments, Py_ssize_t count);
-PyObject* apply_or_define(PyObject*, PyObject* const* arguments, Py_ssize_t count);
 PyObject* count(PyObject*, PyObject* const* arguments, Py_ssize_t count);
 PyObject* save_for_backward(PyObject*, PyObject* const* arguments, Py_ssize_t count);
 PyObject* saved_tensors(PyObject*, PyObject* node);
