@@ -17,6 +17,19 @@
 namespace mmb {
 namespace {
 
+// Rows of n numbers, `stride` apart, one behind the other: in whole vectors as long as what follows is
+// written afterwards.
+template <class T>
+void gather_rows(const T* from, Index stride, Index rows, Index n, T* to) {
+    const T* const end = to + rows * n;
+    for (Index r = 0; r < rows; ++r, from += stride, to += n) {
+        if (end - to >= n + lanes<T>)
+            copy_row(from, 1, n, to);
+        else
+            std::copy_n(from, n, to);
+    }
+}
+
 // Rows and vectors of a tile: 27 sums of 32 registers, or 12 of 16. The rest holds three vectors of
 // pixels and one weight.
 constexpr int tile_rows = registers == 32 ? 9 : 4, tile_vectors = 3;
@@ -57,17 +70,18 @@ inline void sum_shifted(Index terms, const T* weights, const Index* offsets, con
         }
 }
 
-// The same for a run of n pixels; up to a vector more is read and written behind it.
+// The same for a run of n pixels; up to a vector more is read and written behind it. Four vectors are two
+// and two: one alone has too few sums to keep the processor busy.
 template <class T, int R>
 void sum_run(Index n, Index terms, const T* weights, const Index* offsets, const T* pixels, T* out, Index out_row,
              const Finish<T>& finish) {
     constexpr Index L = lanes<T>;
     Index p = 0;
-    for (; p + (tile_vectors - 1) * L < n; p += tile_vectors * L)
+    for (Index left = ceil_div(n, L); left > 2 && left != 4; left -= tile_vectors, p += tile_vectors * L)
         sum_shifted<T, R, tile_vectors>(terms, weights, offsets, pixels + p, out + p, out_row, finish);
-    if (p + L < n)
+    for (; p + L < n; p += 2 * L)
         sum_shifted<T, R, 2>(terms, weights, offsets, pixels + p, out + p, out_row, finish);
-    else if (p < n)
+    if (p < n)
         sum_shifted<T, R, 1>(terms, weights, offsets, pixels + p, out + p, out_row, finish);
 }
 
@@ -143,8 +157,7 @@ void conv2d(const Images<T>& y, const Images<const T>& x, const Span<const T>& w
                            operand + c * planes.channel(block));
             sum_block(filters, planes.run(rows), terms, packed + group * filters * terms, offsets, operand,
                       bias ? &bias[group * filters] : nullptr, relu, mine.result, [&](Index o, const T* sums) {
-                          T* to = y.plane(n, group * filters + o) + first * ow;
-                          for (Index r = 0; r < rows; ++r) std::copy_n(sums + r * planes.width, ow, to + r * ow);
+                          gather_rows(sums, planes.width, rows, ow, y.plane(n, group * filters + o) + first * ow);
                       });
         }
         mine.operand.trim(), mine.result.trim();

@@ -15,7 +15,9 @@
 namespace mmb {
 namespace {
 
-constexpr int tile_filters = registers == 32 ? 4 : 3, tile_terms = registers == 32 ? 6 : 3;
+constexpr int tile_filters = 4, tile_terms = registers == 32 ? 6 : 3;
+
+constexpr Index near_bytes = 16 << 10;  // half of the first cache
 
 // Rows of images that lie ready: x as planes, g as one run with zeros behind each row.
 template <class T>
@@ -105,7 +107,9 @@ void conv2d_filters(const Span<T>& dweight, const Span<T>& dbias, const Images<c
     const Index sums = filters * terms, parts_size = groups * (sums + filters);
     Memory<T>& memory = Memory<T>::of_this_thread();
     T* parts = memory.parts.of(chunks * parts_size);
-    const Index at_once = std::max<Index>(1, std::min(fitting, together));
+    // So many blocks at a time that the g of a tile stays in the nearest cache while the terms go by
+    const Index near = near_bytes / (tile_filters * g_row * size);
+    const Index at_once = std::max<Index>(1, std::min({fitting, together, near}));
 
     parallel_for(chunks * groups, [&](Index task) {
         const Index chunk = task / groups, group = task % groups;
