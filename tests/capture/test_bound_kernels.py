@@ -290,6 +290,55 @@ def test_a_wrong_call_of_a_kernel_is_refused():
     assert len(replay) == 1
 
 
+def pooled(x: Any, w: Any, b: Any) -> Any:
+    return F.max_pool2d(relu_of_convolution(x, w, b), 3, 2, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_gate_before_a_pooling_is_asked_of_the_maxima_with_the_same_bits(dtype):
+    """Windows overlap, so that a pixel has several gradients; some maxima are 0, one is NaN."""
+    shapes = ((3, 2, 11, 9), (5, 2, 3, 3), (5,))
+    rng = np.random.default_rng(8)
+    xs = [rng.standard_normal(shapes[0]).astype(dtype) - 1 for _ in range(5)]
+    xs[3][1, 0, 4, 4] = np.nan
+    given = [tm.tensor(x) for x in xs]
+    made, plain = Problem(pooled, shapes, dtype), Problem(pooled, shapes, dtype)
+    captured = tm.capture(made.step)
+    found, expected = made.moved(captured, given), plain.moved(plain.step, given)
+    names = [i.name for i in captured.plan.instructions]
+    assert names.count("gate") == 1 and "Conv2dRelu.backward" not in names
+    assert replay_of(captured).called == [] and captured.cache_info().replays == 3
+    assert any((y == 0).any() for y, *_ in expected) and np.isnan(expected[3][0]).any()
+    for (y, _, *grads), (wanted, _, *gradients) in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(y, wanted)
+        _, dw, db = grads  # the first is a sum of products, elsewhere in C++
+        np.testing.assert_array_equal(dw, gradients[1])
+        np.testing.assert_array_equal(db, gradients[2])
+
+
+@pytest.mark.parametrize("reader", ["the loss", "the result", "a second pooling"])
+def test_a_gate_that_somebody_else_needs_stays_where_it_was(reader):
+    shapes = ((2, 2, 8, 8), (3, 2, 3, 3), (3,))
+
+    def op(x: Any, w: Any, b: Any) -> Any:
+        y = relu_of_convolution(x, w, b)
+        if reader == "the loss":
+            return F.max_pool2d(y, 2) + y.sum()
+        if reader == "the result":
+            return y
+        return F.max_pool2d(y, 2).sum() + F.max_pool2d(y, 3)
+
+    rng = np.random.default_rng(9)
+    xs = [tm.tensor(rng.standard_normal(shapes[0])) for _ in range(4)]
+    made, plain = Problem(op, shapes, np.float64), Problem(op, shapes, np.float64)
+    captured = tm.capture(made.step)
+    found, expected = made.moved(captured, xs), plain.moved(plain.step, xs)
+    assert "Conv2dRelu.backward" in [i.name for i in captured.plan.instructions]
+    for got, wanted in zip(found, expected, strict=True):
+        for a, b in zip(got, wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-11)
+
+
 def test_results_of_kernels_lie_in_the_arena():
     op, shapes = OPS["convolution and ReLU"]
     made = Problem(op, shapes, np.float32)

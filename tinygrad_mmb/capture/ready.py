@@ -15,6 +15,7 @@ from tinygrad_mmb.capture.fusion import fuse
 from tinygrad_mmb.capture.guards import Guards, watched
 from tinygrad_mmb.capture.natively import in_place
 from tinygrad_mmb.capture.plan import Lowering, Plan
+from tinygrad_mmb.capture.pooled import gate_at_maxima
 from tinygrad_mmb.capture.replay import Replay
 from tinygrad_mmb.capture.schedule import scheduled
 from tinygrad_mmb.capture.simplify import Program
@@ -83,6 +84,7 @@ def planned(now: Trace, inputs: list[Input]) -> Plan:
     program = Program(now, inputs, in_place if is_wanted() else None)
     if is_wanted():
         fuse(program)
+        gate_at_maxima(program)
     return Lowering(program, scheduled(program), now.tracer.reads).plan()
 
 
