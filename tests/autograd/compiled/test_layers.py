@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -114,3 +115,32 @@ def test_a_bare_list_of_modules_is_refused_with_twins_too() -> None:
     fast, slow = in_both(run)
     assert fast == slow
     assert "nn.ModuleList" in fast
+
+
+def test_a_model_whose_own_parameters_method_is_replaced_is_asked_by_it() -> None:
+    def run() -> list[bool]:
+        model = tm.nn.Sequential(tm.nn.Linear(2, 2), tm.nn.Linear(2, 2))
+        found = [p for _, p in model.named_parameters()]
+        for p in found:
+            p.grad = tm.ones_like(p)
+        model.parameters = lambda: iter(found[:1])
+        model.zero_grad()
+        return [p.grad is None for p in found]
+
+    assert in_both(run) == ([True, False, False, False],) * 2
+
+
+@pytest.mark.parametrize("forget", [True, False])
+def test_parameters_that_became_results_warn_alike(forget: bool) -> None:
+    def run() -> list[str]:
+        layer = tm.nn.Linear(2, 2)
+        optimizer = tm.optim.SGD(layer.parameters(), lr=0.1)
+        layer.weight._grad_fn = (tm.ones(2, 2, requires_grad=True) * 2).grad_fn
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            layer.zero_grad() if forget else optimizer.step()
+        return [str(w.message) for w in caught]
+
+    fast, slow = in_both(run)
+    assert fast == slow
+    assert "not a leaf Tensor is being accessed" in fast[0]

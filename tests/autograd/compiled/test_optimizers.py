@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_mmb as tm
-from tests.autograd.compiled.both_ways import in_both, same
+from tests.autograd.compiled.both_ways import in_both, outcome, same
 
 
 def adam(dtype: Any, **options: Any) -> Any:
@@ -84,3 +84,19 @@ def test_an_optimizer_moves_only_what_has_a_gradient() -> None:
 
     for fast, slow in zip(*in_both(run), strict=True):
         same(fast, slow)
+
+
+@pytest.mark.parametrize("key", [7, None, ("a", "b")])
+def test_a_state_may_have_keys_that_are_no_names(key: Any) -> None:
+    def run() -> list[Any]:
+        parameters, optimizer = adam(tm.float64, lr=0.1)
+        for _ in range(3):
+            for p in parameters:
+                p.grad = tm.ones_like(p)
+            optimizer.step()
+            optimizer.state[parameters[0]][key] = "a note"
+        return [optimizer.state[parameters[0]][key], *(p.tolist() for p in parameters)]
+
+    fast, slow = in_both(lambda: outcome(run))
+    assert fast == slow
+    assert fast[0] == "a note"

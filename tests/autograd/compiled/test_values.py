@@ -104,3 +104,21 @@ def test_a_relu_whose_output_was_written_over_is_refused() -> None:
     y.add_(1.0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation: ReluBackward0"):
         y.sum().backward()
+
+
+@pytest.mark.host_only("NumPy's memory")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_that_lie_askew_in_memory_are_the_same(dtype: str) -> None:
+    memory = np.zeros(8 * 100 + 1, np.uint8)
+    numbers = memory[1 : 1 + 64 * np.dtype(dtype).itemsize].view(dtype)
+    numbers[...] = np.linspace(-1, 1, 64)
+    assert not numbers.flags.aligned
+
+    def run() -> list[Any]:
+        x = tm.Tensor(numbers).requires_grad_()
+        loss = ((x * x - x).relu() + (-x)).sum()
+        loss.backward()
+        return [loss.detach().numpy(), x.grad.numpy()]
+
+    for fast, slow in zip(*in_both(run), strict=True):
+        same(fast, slow)
