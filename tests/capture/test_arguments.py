@@ -87,3 +87,13 @@ def test_a_graph_made_before_a_replay_notices_that_the_parameters_changed():
     made.run(1, step)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
+
+
+def test_one_tensor_given_twice_and_two_tensors_are_two_plans():
+    dot = tm.capture(lambda a, b: (a * b).sum())
+    x, y = tm.tensor([1.0, 2.0]), tm.tensor([10.0, 20.0])
+    for _ in range(3):
+        assert float(dot(x, x).array) == 5.0
+    for _ in range(3):
+        assert float(dot(x, y).array) == 50.0
+    assert float(dot(y, y).array) == 500.0

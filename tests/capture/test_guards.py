@@ -151,3 +151,34 @@ def test_a_state_of_an_optimizer_replaced_by_equal_numbers_is_another_one():
         runs.append((losses + made.run(4, step), made))
     assert runs[0][0] == runs[1][0]
     assert_same(runs[0][1], runs[1][1])
+
+
+def other_moments(t: Training) -> None:
+    for state in t.optimizer.state.values():
+        state |= {k: v.clone() for k, v in state.items()}
+
+
+def other_states(t: Training) -> None:
+    for p, state in t.optimizer.state.items():
+        t.optimizer.state[p] = {k: v.clone() for k, v in state.items()}
+
+
+@pytest.mark.parametrize("change", [other_moments, other_states], ids=lambda f: f.__name__)
+def test_moments_that_were_replaced_are_the_ones_that_go_on(change):
+    test_a_change_from_outside_is_noticed(change, "mlp")
+
+
+def test_a_hook_beside_one_that_was_there_is_noticed_and_so_is_its_removal():
+    runs = []
+    for captured in (False, True):
+        made = training()
+        step = tm.capture(made.step) if captured else made.step
+        weight = made.model[0].weight
+        weight.register_hook(lambda g: g * 2.0)
+        losses = made.run(4, step)
+        second = weight.register_hook(lambda g: g * 0.25)
+        losses += made.run(4, step)
+        second.remove()
+        runs.append((losses + made.run(4, step), made))
+    assert runs[0][0] == runs[1][0]
+    assert_same(runs[0][1], runs[1][1])
