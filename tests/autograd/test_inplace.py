@@ -270,6 +270,22 @@ def test_data_can_be_replaced():
         x.data = 3.0
 
 
+@pytest.mark.parametrize("data", [[3.0, 4.0], [3.0, 4.0, 5.0]], ids=["as large", "larger"])
+def test_hooks_stay_where_data_is_replaced(data):
+    x, seen = variable(1.0, 2.0), []
+    doubling = x.register_hook(lambda g: g * 2)
+    telling = x.register_post_accumulate_grad_hook(lambda t: seen.append(t.shape))
+    x.data = tm.tensor(data)
+    (x * 5).sum().backward()
+    assert x.grad.tolist() == [10.0] * len(data)
+    assert seen == [(len(data),)]
+    doubling.remove()
+    telling.remove()
+    (x * 5).sum().backward()
+    assert x.grad.tolist() == [15.0] * len(data)
+    assert len(seen) == 1
+
+
 def test_every_write_counts_as_a_version_of_the_memory():
     x = tm.zeros(3)
     before = x._version

@@ -190,6 +190,15 @@ class AccumulateGrad:
         self.leaf = weakref.ref(leaf)
         self.outputs = ((leaf.array.shape, leaf.array.dtype),)
 
+    def renewed(self) -> AccumulateGrad | None:
+        """One for what the leaf is now, with the same hooks."""
+        leaf = self.leaf()
+        if leaf is None:
+            return None
+        new = AccumulateGrad(leaf)
+        new.hooks, new.ready_hooks = self.hooks, self.ready_hooks
+        return new
+
     def name(self) -> str:
         """As PyTorch calls it."""
         return "AccumulateGrad"

@@ -115,7 +115,10 @@ def add_ready_hook(t: Tensor, hook: Any) -> RemovableHandle:
     node.ready_hooks += (hook,)
 
     def remove() -> None:
-        node.ready_hooks = tuple(h for h in node.ready_hooks if h is not hook)
+        leaf = node.leaf()
+        for one in (node, None if leaf is None else leaf._leaf):  # x.data = ... may have renewed it
+            if one is not None:
+                one.ready_hooks = tuple(h for h in one.ready_hooks if h is not hook)
 
     return RemovableHandle(remove)
 

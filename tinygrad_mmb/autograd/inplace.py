@@ -220,4 +220,6 @@ def set_data(x: Tensor, new: Tensor) -> None:
             "data set to a tensor that requires gradients must be floating point, but got "
             f"{new.array.dtype}"
         )
-    x.array, x._leaf = new.array, None
+    leaf, x.array = x._leaf, new.array
+    if leaf is not None and leaf.outputs != ((x.array.shape, x.array.dtype),):
+        x._leaf = leaf.renewed()  # graphs of before go on to the old one
