@@ -67,6 +67,21 @@ def test_residual_blocks_add_in_their_products():
     assert found.count(("add",)) == 3  # not the first block's: its input needs no gradient
 
 
+def test_a_result_turned_and_a_column_are_no_part_of_a_product():
+    """Square, so that only shape and layout tell them from what a product can take over."""
+    x, w, c, column = tm.randn(5, 6), tm.randn(6, 5), tm.randn(5, 5), tm.randn(5, 1)
+
+    def step() -> tuple[tm.Tensor, ...]:
+        return (x @ w).T + c, (x @ w.exp()) + column
+
+    made, (turned, shifted) = captured(step)
+    assert products(made) == [(), ()]
+    a, b = (k.numpy().astype(np.float64) for k in (x, w))
+    np.testing.assert_allclose(turned.numpy(), (a @ b).T + c.numpy(), rtol=1e-4, atol=1e-5)
+    exact = a @ np.exp(b) + column.numpy()
+    np.testing.assert_allclose(shifted.numpy(), exact, rtol=1e-4, atol=1e-5)
+
+
 def test_a_result_that_somebody_else_reads_stays_alone():
     x, w = tm.randn(4, 6), tm.randn(6, 5)
     b = tm.randn(5)
