@@ -36,16 +36,14 @@ void slope(const Span<T>& dx, const Span<const T>& g, const Span<const T>& saved
     void name(const Span<T>& y, const Span<const T>& array) {                        \
         map<T>(y, array, [](const Vec<T>& x) -> Vec<T> { return value; });           \
     }                                                                                \
-    MMB_CPU_KERNEL(#name, name<float>);                                              \
-    MMB_CPU_KERNEL(#name, name<double>)
+    MMB_CPU_KERNEL(#name, name<T>)
 
 #define MMB_SLOPE(name, value)                                                                         \
     template <class T>                                                                                 \
     void name(const Span<T>& dx, const Span<const T>& gradient, const Span<const T>& array) {          \
         slope<T>(dx, gradient, array, [](const Vec<T>& g, const Vec<T>& x) -> Vec<T> { return value; }); \
     }                                                                                                  \
-    MMB_CPU_KERNEL(#name, name<float>);                                                                \
-    MMB_CPU_KERNEL(#name, name<double>)
+    MMB_CPU_KERNEL(#name, name<T>)
 
 MMB_MAP(map_exp, exp<T>(x));
 MMB_MAP(map_expm1, expm1<T>(x));
@@ -106,13 +104,9 @@ void slope_softplus(const Span<T>& dx, const Span<const T>& gradient, const Span
 
 }  // namespace
 
-MMB_CPU_KERNEL("map_elu", map_elu<float>);
-MMB_CPU_KERNEL("map_elu", map_elu<double>);
-MMB_CPU_KERNEL("slope_elu", slope_elu<float>);
-MMB_CPU_KERNEL("slope_elu", slope_elu<double>);
-MMB_CPU_KERNEL("map_softplus", map_softplus<float>);
-MMB_CPU_KERNEL("map_softplus", map_softplus<double>);
-MMB_CPU_KERNEL("slope_softplus", slope_softplus<float>);
-MMB_CPU_KERNEL("slope_softplus", slope_softplus<double>);
+MMB_CPU_KERNEL("map_elu", map_elu<T>);
+MMB_CPU_KERNEL("slope_elu", slope_elu<T>);
+MMB_CPU_KERNEL("map_softplus", map_softplus<T>);
+MMB_CPU_KERNEL("slope_softplus", slope_softplus<T>);
 
 }  // namespace mmb

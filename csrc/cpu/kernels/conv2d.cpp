@@ -254,9 +254,7 @@ void conv2d_images(const Images<T>& dx, const Images<const T>& g, const Images<c
 
 }  // namespace
 
-MMB_CPU_KERNEL("conv2d", conv2d<float>);
-MMB_CPU_KERNEL("conv2d", conv2d<double>);
-MMB_CPU_KERNEL("conv2d_images", conv2d_images<float>);
-MMB_CPU_KERNEL("conv2d_images", conv2d_images<double>);
+MMB_CPU_KERNEL("conv2d", conv2d<T>);
+MMB_CPU_KERNEL("conv2d_images", conv2d_images<T>);
 
 }  // namespace mmb

@@ -169,7 +169,6 @@ void conv2d_filters(const Span<T>& dweight, const Span<T>& dbias, const Images<c
 
 }  // namespace
 
-MMB_CPU_KERNEL("conv2d_filters", conv2d_filters<float>);
-MMB_CPU_KERNEL("conv2d_filters", conv2d_filters<double>);
+MMB_CPU_KERNEL("conv2d_filters", conv2d_filters<T>);
 
 }  // namespace mmb

@@ -237,11 +237,8 @@ void cross_entropy_of_samples_backward(const Span<T>& dx, const Span<const T>& g
 
 }  // namespace
 
-MMB_CPU_KERNEL("cross_entropy", cross_entropy<float>);
-MMB_CPU_KERNEL("cross_entropy", cross_entropy<double>);
-MMB_CPU_KERNEL("cross_entropy_of_samples", cross_entropy_of_samples<float>);
-MMB_CPU_KERNEL("cross_entropy_of_samples", cross_entropy_of_samples<double>);
-MMB_CPU_KERNEL("cross_entropy_of_samples_backward", cross_entropy_of_samples_backward<float>);
-MMB_CPU_KERNEL("cross_entropy_of_samples_backward", cross_entropy_of_samples_backward<double>);
+MMB_CPU_KERNEL("cross_entropy", cross_entropy<T>);
+MMB_CPU_KERNEL("cross_entropy_of_samples", cross_entropy_of_samples<T>);
+MMB_CPU_KERNEL("cross_entropy_of_samples_backward", cross_entropy_of_samples_backward<T>);
 
 }  // namespace mmb

@@ -46,9 +46,7 @@ void dropout_backward(const Span<T>& dx, const Span<const T>& g, const Span<cons
 
 }  // namespace
 
-MMB_CPU_KERNEL("dropout", dropout<float>);
-MMB_CPU_KERNEL("dropout", dropout<double>);
-MMB_CPU_KERNEL("dropout_backward", dropout_backward<float>);
-MMB_CPU_KERNEL("dropout_backward", dropout_backward<double>);
+MMB_CPU_KERNEL("dropout", dropout<T>);
+MMB_CPU_KERNEL("dropout_backward", dropout_backward<T>);
 
 }  // namespace mmb

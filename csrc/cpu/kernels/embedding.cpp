@@ -49,13 +49,9 @@ void add_rows_at(const Span<T>& dtable, const Span<const T>& g, const Span<const
 
 }  // namespace
 
-MMB_CPU_KERNEL("gather_rows", gather_rows<float, std::int64_t>);
-MMB_CPU_KERNEL("gather_rows", gather_rows<double, std::int64_t>);
-MMB_CPU_KERNEL("gather_rows", gather_rows<float, std::int32_t>);
-MMB_CPU_KERNEL("gather_rows", gather_rows<double, std::int32_t>);
-MMB_CPU_KERNEL("add_rows_at", add_rows_at<float, std::int64_t>);
-MMB_CPU_KERNEL("add_rows_at", add_rows_at<double, std::int64_t>);
-MMB_CPU_KERNEL("add_rows_at", add_rows_at<float, std::int32_t>);
-MMB_CPU_KERNEL("add_rows_at", add_rows_at<double, std::int32_t>);
+MMB_CPU_KERNEL("gather_rows", gather_rows<T, std::int64_t>);
+MMB_CPU_KERNEL("gather_rows", gather_rows<T, std::int32_t>);
+MMB_CPU_KERNEL("add_rows_at", add_rows_at<T, std::int64_t>);
+MMB_CPU_KERNEL("add_rows_at", add_rows_at<T, std::int32_t>);
 
 }  // namespace mmb

@@ -60,9 +60,7 @@ void log_softmax_backward(const Span<T>& dx, const Span<const T>& g, const Span<
 
 }  // namespace
 
-MMB_CPU_KERNEL("log_softmax", log_softmax<float>);
-MMB_CPU_KERNEL("log_softmax", log_softmax<double>);
-MMB_CPU_KERNEL("log_softmax_backward", log_softmax_backward<float>);
-MMB_CPU_KERNEL("log_softmax_backward", log_softmax_backward<double>);
+MMB_CPU_KERNEL("log_softmax", log_softmax<T>);
+MMB_CPU_KERNEL("log_softmax_backward", log_softmax_backward<T>);
 
 }  // namespace mmb

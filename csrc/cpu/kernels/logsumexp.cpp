@@ -62,9 +62,7 @@ void logsumexp_backward(const Span<T>& dx, const Span<const T>& g, const Span<co
 
 }  // namespace
 
-MMB_CPU_KERNEL("logsumexp", logsumexp<float>);
-MMB_CPU_KERNEL("logsumexp", logsumexp<double>);
-MMB_CPU_KERNEL("logsumexp_backward", logsumexp_backward<float>);
-MMB_CPU_KERNEL("logsumexp_backward", logsumexp_backward<double>);
+MMB_CPU_KERNEL("logsumexp", logsumexp<T>);
+MMB_CPU_KERNEL("logsumexp_backward", logsumexp_backward<T>);
 
 }  // namespace mmb

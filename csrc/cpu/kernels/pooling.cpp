@@ -340,13 +340,9 @@ void window_sum(const Images<T>& y, const Images<const T>& x, const Geometry& ge
 
 }  // namespace
 
-MMB_CPU_KERNEL("max_pool", max_pool<float>);
-MMB_CPU_KERNEL("max_pool", max_pool<double>);
-MMB_CPU_KERNEL("max_unpool", max_unpool<float>);
-MMB_CPU_KERNEL("max_unpool", max_unpool<double>);
-MMB_CPU_KERNEL("window_sum", window_sum<float>);
-MMB_CPU_KERNEL("window_sum", window_sum<double>);
-MMB_CPU_KERNEL("window_spread", window_spread<float>);
-MMB_CPU_KERNEL("window_spread", window_spread<double>);
+MMB_CPU_KERNEL("max_pool", max_pool<T>);
+MMB_CPU_KERNEL("max_unpool", max_unpool<T>);
+MMB_CPU_KERNEL("window_sum", window_sum<T>);
+MMB_CPU_KERNEL("window_spread", window_spread<T>);
 
 }  // namespace mmb

@@ -186,11 +186,8 @@ Object reduced(const Strided<const T>& x, const std::vector<Index>& dims, bool k
 
 }  // namespace
 
-MMB_CPU_FUNCTION("sum", reduced<float, Sum<float>>);
-MMB_CPU_FUNCTION("sum", reduced<double, Sum<double>>);
-MMB_CPU_FUNCTION("amax", reduced<float, Largest<float>>);
-MMB_CPU_FUNCTION("amax", reduced<double, Largest<double>>);
-MMB_CPU_FUNCTION("amin", reduced<float, Smallest<float>>);
-MMB_CPU_FUNCTION("amin", reduced<double, Smallest<double>>);
+MMB_CPU_FUNCTION("sum", reduced<T, Sum<T>>);
+MMB_CPU_FUNCTION("amax", reduced<T, Largest<T>>);
+MMB_CPU_FUNCTION("amin", reduced<T, Smallest<T>>);
 
 }  // namespace mmb

@@ -61,9 +61,7 @@ void softmax_backward(const Span<T>& dx, const Span<const T>& g, const Span<cons
 
 }  // namespace
 
-MMB_CPU_KERNEL("softmax", softmax<float>);
-MMB_CPU_KERNEL("softmax", softmax<double>);
-MMB_CPU_KERNEL("softmax_backward", softmax_backward<float>);
-MMB_CPU_KERNEL("softmax_backward", softmax_backward<double>);
+MMB_CPU_KERNEL("softmax", softmax<T>);
+MMB_CPU_KERNEL("softmax_backward", softmax_backward<T>);
 
 }  // namespace mmb

@@ -1,5 +1,6 @@
-// How a kernel file hands its functions to Python: MMB_CPU_KERNEL("adam", adam<float>) at its end.
-// Several functions may share a name: the dtypes of a call choose. No list to keep elsewhere.
+// How a kernel file hands its functions to Python: MMB_CPU_KERNEL("adam", adam<T>) at its end lists
+// adam<float> and adam<double>. Functions that share a name: the dtypes of a call choose. No list to
+// keep elsewhere.
 // kernel_table.cpp calls them; what they take and return: arguments.hpp.
 #pragma once
 #include <functional>
@@ -72,13 +73,21 @@ struct Bound<unlocks, f> {
     }
 };
 
+template <template <class> class B>
+struct ListedTwice {  // for float and for double
+    Listed first, second;
+    explicit ListedTwice(const char* name) : first(name, B<float>()), second(name, B<double>()) {}
+};
+
 }  // namespace mmb
 
 #define MMB_JOIN_(a, b) a##b
 #define MMB_JOIN(a, b) MMB_JOIN_(a, b)
-#define MMB_LISTED(name, unlocks, ...) \
-    static const ::mmb::Listed MMB_JOIN(listed_, __COUNTER__)(name, ::mmb::Bound<unlocks, __VA_ARGS__>())
-// Python's lock is let go while a kernel computes. MMB_CPU_FUNCTION keeps it: for what makes objects of
-// Python's, and lets go of the lock itself.
+#define MMB_LISTED(name, unlocks, ...)                                      \
+    template <class T>                                                      \
+    using MMB_JOIN(BoundOf, __LINE__) = ::mmb::Bound<unlocks, __VA_ARGS__>; \
+    static const ::mmb::ListedTwice<MMB_JOIN(BoundOf, __LINE__)> MMB_JOIN(listed_, __LINE__)(name)
+// T stands for float and for double. Python's lock is let go while a kernel computes. MMB_CPU_FUNCTION
+// keeps it: for what makes objects of Python's, and lets go of the lock itself.
 #define MMB_CPU_KERNEL(name, ...) MMB_LISTED(name, true, __VA_ARGS__)
 #define MMB_CPU_FUNCTION(name, ...) MMB_LISTED(name, false, __VA_ARGS__)
