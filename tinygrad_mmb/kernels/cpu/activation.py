@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_mmb.backend import Array, empty_in_layout_of
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import is_float
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
 from tinygrad_mmb.kernels.launch.elements import dense, lying_alike
 from tinygrad_mmb.kernels.registry import WithExtras
 
@@ -16,12 +15,12 @@ LEAST = 2048  # elements: the way to the kernel takes as long as NumPy takes for
 
 def is_worth_it(x: Array, *numbers: Any) -> bool:
     """Whether x is float32 or float64, and large enough."""
-    return x.size >= LEAST and is_float(x, wide=True)
+    return x.size >= LEAST and are_floats(x)
 
 
 def slope_is_worth_it(g: Array, saved: Array, *others: Any, **options: Any) -> bool:
     """Whether a gradient and what was saved are."""
-    return g.shape == saved.shape and saved.size >= LEAST and is_float(g, saved, wide=True)
+    return g.shape == saved.shape and saved.size >= LEAST and are_floats(g, saved)
 
 
 def mapped(kernel: Any) -> Callable[..., Any]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import contiguous, is_float
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
+from tinygrad_mmb.kernels.launch import contiguous
 from tinygrad_mmb.kernels.registry import WithExtras
 
 
@@ -21,14 +21,14 @@ class Left(NamedTuple):
 
 def has_channels(x: Array, weight: Array | None, bias: Array | None, eps: float) -> bool:
     """Whether x is (N, C, ...) and not empty, in float32 or float64 as weight and bias are."""
-    return x.ndim > 1 and x.size > 0 and is_float(x, weight, bias, wide=True)
+    return x.ndim > 1 and x.size > 0 and are_floats(x, weight, bias)
 
 
 def has_gradient(
     g: Array | None, g_mean: Any, g_variance: Any, x: Array, *saved: Any, needs_input_grad: Any
 ) -> bool:
     """Whether y alone was used: the kernels know no gradients of μ and σ²."""
-    return g is not None and g_mean is None and g_variance is None and is_float(g, x)
+    return g is not None and g_mean is None and g_variance is None and are_floats(g, x)
 
 
 @cpu_kernel("BatchNorm", accepts=has_channels)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import contiguous, is_float
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
+from tinygrad_mmb.kernels.launch import contiguous
 from tinygrad_mmb.kernels.launch.windows import counts_of
 from tinygrad_mmb.kernels.registry import WithExtras
 
 
 def is_convolution(x: Array, weight: Array, bias: Array | None, geometry: Any, groups: int) -> bool:
     """Whether the kernels take these images and filters."""
-    return is_float(x, weight, bias, wide=True) and 0 not in (*x.shape, *weight.shape)
+    return are_floats(x, weight, bias) and 0 not in (*x.shape, *weight.shape)
 
 
 def is_gradient(g: Array, x: Array, *saved: Any, **options: Any) -> bool:
     """Whether the kernels take the gradient of what the forward twin computed."""
-    return is_float(g, x, wide=True)
+    return are_floats(g, x)
 
 
 def forward(

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_mmb.backend import Array, int64, namespace
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import contiguous, is_float
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
+from tinygrad_mmb.kernels.launch import contiguous
 from tinygrad_mmb.kernels.launch.rows import around
 from tinygrad_mmb.kernels.registry import WithExtras
 
@@ -19,9 +19,7 @@ def takes(
     x: Array, t: Array, w: Array | None, ignored: int, mean: bool, will_be_asked: bool
 ) -> bool:
     """Whether x is (N, C), in float32 or float64 as the weights are, and not empty."""
-    if x.ndim != 2 or not x.size or x.dtype.char not in "fd" or t.dtype != int64:
-        return False
-    return w is None or w.dtype == x.dtype
+    return are_floats(x, w) and x.ndim == 2 and x.size > 0 and are_classes(t)
 
 
 @cpu_kernel("BatchCrossEntropy", accepts=takes)
@@ -34,6 +32,11 @@ def batch_cross_entropy(
     loss = namespace(x).empty((), x.dtype)
     native.cross_entropy(loss, dx, x, contiguous(t), w, ignored, mean)
     return WithExtras(loss, dx)
+
+
+def are_classes(t: Array) -> bool:
+    """Whether the kernels read these: int64 where the processor expects it."""
+    return t.dtype == int64 and t.flags.aligned
 
 
 def has_gradient(*args: Any, needs_input_grad: list[bool]) -> bool:
@@ -59,7 +62,7 @@ def batch_cross_entropy_backward(
 
 def has_classes(x: Array, t: Array, w: Array | None) -> bool:
     """Whether x is (N, C, ...), not empty, and the classes t and weights w are (N, ...)."""
-    if not is_float(x, w, wide=True) or x.ndim < 2 or not x.size or t.dtype != int64:
+    if not are_floats(x, w) or x.ndim < 2 or not x.size or not are_classes(t):
         return False
     samples = (x.shape[0], *x.shape[2:])
     return t.shape == samples and (w is None or w.shape == samples)
@@ -69,7 +72,7 @@ def needs_no_weights(
     g: Array, x: Array, t: Array, w: Any, kept: Any, needs_input_grad: Sequence[bool]
 ) -> bool:
     """Whether only the logits need a gradient: no kernel computes that of the weights."""
-    return is_float(g, x, wide=True) and not needs_input_grad[2]
+    return are_floats(g, x) and not needs_input_grad[2]
 
 
 @cpu_kernel("CrossEntropy", accepts=has_classes)

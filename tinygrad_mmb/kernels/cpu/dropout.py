@@ -6,14 +6,14 @@ from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace, uint8
 from tinygrad_mmb.backend.philox import threshold_of
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import contiguous, is_float
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
+from tinygrad_mmb.kernels.launch import contiguous
 from tinygrad_mmb.kernels.registry import WithExtras
 
 
 def takes(x: Array, p: float, key: int, *others: Any, **options: Any) -> bool:
     """Whether x holds float32 or float64, and the key is one that a generator makes."""
-    return is_float(x, wide=True) and 0 <= key < 2**64
+    return are_floats(x) and 0 <= key < 2**64
 
 
 @cpu_kernel("Dropout", accepts=takes)

@@ -6,20 +6,25 @@ from typing import Any
 
 from tinygrad_mmb import backend
 from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import contiguous, is_float
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
+from tinygrad_mmb.kernels.launch import contiguous
 from tinygrad_mmb.kernels.registry import WithExtras
 
 
 def looks_up(weight: Array, index: Array, share: Array | None) -> bool:
     """Whether the kernels take a table and the places to look up: those of `embedding`."""
-    fits = is_float(weight, share, wide=True) and weight.ndim == 2 and weight.size > 0
-    return fits and index.dtype in (backend.int64, backend.int32)
+    fits = are_floats(weight, share) and weight.ndim == 2 and weight.size > 0
+    return fits and are_places(index)
 
 
 def adds_up(x: Array, index: Array, rows: int) -> bool:
     """Whether the kernels take rows to be added at places of a table."""
-    return is_float(x, wide=True) and x.size > 0 and index.dtype in (backend.int64, backend.int32)
+    return are_floats(x) and x.size > 0 and are_places(index)
+
+
+def are_places(index: Array) -> bool:
+    """Whether the kernels read these: integers where the processor expects them."""
+    return index.dtype in (backend.int64, backend.int32) and index.flags.aligned
 
 
 @cpu_kernel("Rows", accepts=looks_up)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import contiguous, is_float
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
+from tinygrad_mmb.kernels.launch import contiguous
 from tinygrad_mmb.kernels.registry import WithExtras
 
 PART = 65536  # numbers whose sums one thread makes: some 50 microseconds
@@ -23,7 +23,7 @@ class Left(NamedTuple):
 
 def has_rows(x: Array, weight: Array | None, bias: Array | None, k: int, eps: float) -> bool:
     """Whether x is not empty, in float32 or float64 as weight and bias are."""
-    return x.size > 0 and is_float(x, weight, bias, wide=True)
+    return x.size > 0 and are_floats(x, weight, bias)
 
 
 @cpu_kernel("LayerNorm", accepts=has_rows)
@@ -37,7 +37,7 @@ def layer_norm(
     return WithExtras(y, Left(mean, scale))
 
 
-@cpu_kernel("LayerNorm.backward", accepts=lambda g, x, *saved, **options: is_float(g, x))
+@cpu_kernel("LayerNorm.backward", accepts=lambda g, x, *saved, **options: are_floats(g, x))
 def layer_norm_backward(
     g: Array,
     x: Array,

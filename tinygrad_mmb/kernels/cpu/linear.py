@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_mmb.backend import Array
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
 from tinygrad_mmb.kernels.launch.rows import as_matrix
 
 # A bias for each output, and sizes that fit; a gradient, and all of one dtype
@@ -77,7 +77,7 @@ def goes_back_through_gelu(
     g: Array | None, g_z: Array | None, *saved: Any, needs_input_grad: list[bool]
 ) -> bool:
     """Whether the kernel computes these gradients: of y alone, for z is only the way back's."""
-    return g is not None and g_z is None and native.are_floats(g, *saved[:3])
+    return g is not None and g_z is None and are_floats(g, *saved[:3])
 
 
 @cpu_kernel("LinearGelu.backward", accepts=goes_back_through_gelu)

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import contiguous, is_float
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
+from tinygrad_mmb.kernels.launch import contiguous
 from tinygrad_mmb.kernels.registry import WithExtras
 
 Dims = tuple[int, ...] | None
@@ -15,7 +15,7 @@ Dims = tuple[int, ...] | None
 
 def over_neighbours(x: Array, dims: Dims, keepdim: bool) -> bool:
     """Whether the dimensions lie side by side, so that they are one."""
-    if not is_float(x, wide=True) or not x.ndim or not x.size:
+    if not are_floats(x) or not x.ndim or not x.size:
         return False
     return dims is None or dims == tuple(range(dims[0], dims[-1] + 1))
 
@@ -32,7 +32,7 @@ def logsumexp(x: Array, dims: Dims, keepdim: bool) -> WithExtras:
     return WithExtras(y, sizes)
 
 
-@cpu_kernel("LogSumExp.backward", accepts=lambda g, x, y, sizes, **options: is_float(g, x, y))
+@cpu_kernel("LogSumExp.backward", accepts=lambda g, x, y, sizes, **options: are_floats(g, x, y))
 def logsumexp_backward(
     g: Array, x: Array, y: Array, sizes: tuple[int, int, int], needs_input_grad: Any
 ) -> tuple[Array, None, None]:

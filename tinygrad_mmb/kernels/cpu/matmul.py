@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinygrad_mmb.backend import Array
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
 
 # Multiplications in one product from which on the BLAS below NumPy is as fast or faster.
 LARGE = 256**3
@@ -11,7 +11,7 @@ LARGE = 256**3
 
 def fits(a: Array, b: Array) -> bool:
     """Whether the kernel multiplies these; the reference says what is wrong with others."""
-    if not native.are_floats(a, b) or a.ndim < 2 or b.ndim < 2:  # a vector's product is one pass
+    if not are_floats(a, b) or a.ndim < 2 or b.ndim < 2:  # a vector's product is one pass
         return False
     (m, k), (rows, n) = a.shape[-2:], b.shape[-2:]
     if rows != k or m * n * k > LARGE:

@@ -15,6 +15,9 @@ from tinygrad_mmb.kernels.registry import kernel
 
 F = TypeVar("F", bound=Callable[..., Any])
 native: Any = load("cpu").module  # None without a compiler at installation: there are no twins then
+# Whether arrays (None is left out) have one dtype, float32 or float64, and lie where the processor
+# expects numbers of that size, in this machine's order of bytes
+are_floats: Any = getattr(native, "are_floats", None)
 threads.begin()
 if native:
     allocator.begin()

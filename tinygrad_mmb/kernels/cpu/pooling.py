@@ -7,8 +7,8 @@ from typing import Any
 from tinygrad_mmb import backend
 from tinygrad_mmb.backend import Array, namespace
 from tinygrad_mmb.kernels.cpu.conv2d import described
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import contiguous, is_float
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
+from tinygrad_mmb.kernels.launch import contiguous
 from tinygrad_mmb.kernels.launch.windows import LIMIT, counts_of, fits
 from tinygrad_mmb.kernels.registry import WithExtras
 
@@ -17,7 +17,7 @@ Pair = tuple[int, int]
 
 def are_images(x: Array, geometry: Any) -> bool:
     """Whether the kernels take these images and windows."""
-    return is_float(x, wide=True) and 0 not in x.shape
+    return are_floats(x) and 0 not in x.shape
 
 
 def have_maxima(x: Array, geometry: Any) -> bool:
@@ -41,12 +41,12 @@ def have_maxima(x: Array, geometry: Any) -> bool:
 
 def are_spread(x: Array, size: Pair, geometry: Any) -> bool:
     """Whether the kernels take these numbers, one per window of images of `size`."""
-    return is_float(x, wide=True) and 0 not in (*x.shape, *size)
+    return are_floats(x) and 0 not in (*x.shape, *size)
 
 
 def is_gradient(g: Array, *saved: Any, **options: Any) -> bool:
     """Whether the kernels take the gradient of what a forward twin computed."""
-    return is_float(g, wide=True)
+    return are_floats(g)
 
 
 @cpu_kernel("MaxPool2d", accepts=have_maxima)

@@ -11,8 +11,7 @@ import math
 from typing import Any
 
 from tinygrad_mmb.backend import Array
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import is_float
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
 
 Dims = tuple[int, ...] | None
 FEW = 128  # numbers that the engine adds up as NumPy does, to the bit (csrc/cpu/engine/small.cpp)
@@ -23,12 +22,11 @@ LONGEST_CHOICE = 256  # numbers in a row: up to it the twin chooses faster
 def sums(x: Array, dims: Dims, keepdim: bool) -> bool:
     """Whether x holds floats in rows, at least one, and few columns if columns are added up."""
     return (
-        is_float(x, wide=True)
+        are_floats(x)
         and x.size > 0
         and x.ndim <= 16  # as many as C++ counts
         and (dims is None or kept_side_by_side(x.shape, dims) < LONGEST)
         and x.flags.c_contiguous
-        and x.flags.aligned
     )
 
 

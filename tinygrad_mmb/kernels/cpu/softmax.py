@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_mmb.backend import Array, namespace
-from tinygrad_mmb.kernels.cpu.native import cpu_kernel, native
-from tinygrad_mmb.kernels.launch import contiguous, is_float
+from tinygrad_mmb.kernels.cpu.native import are_floats, cpu_kernel, native
+from tinygrad_mmb.kernels.launch import contiguous
 from tinygrad_mmb.kernels.launch.rows import around
 from tinygrad_mmb.kernels.registry import WithExtras
 
 
 def runs_along(x: Array, dim: int) -> bool:
     """Whether the kernels can walk along `dim` of x."""
-    return is_float(x, wide=True) and x.ndim > 0 and x.size > 0
+    return are_floats(x) and x.ndim > 0 and x.size > 0
 
 
 def runs_back_along(g: Array, y: Array, dim: int, **options: Any) -> bool:
     """Whether the kernels of the way back can; `dim` is what the forward twin left."""
-    return is_float(g, y)
+    return are_floats(g, y)
 
 
 @cpu_kernel("Softmax", accepts=runs_along)
