@@ -19,10 +19,12 @@ Object linear(const Matrix<const T>& x, const Matrix<const T>& weight, const Spa
     expect(weight.cols == k, "as many columns of x as of W");
     expect(!bias || bias.size == n, "a number of b for each row of W");
     Made<T> y({m, n});
-    const UnlockedFor others_may_run(1.0 * m * n * k);
-    Epilogue<T> e;
-    e.bias = bias.data, e.relu = relu;
-    parallel_gemm(m, n, k, factor<T>(x), factor<T>(weight).transposed(), y.data, n, e);
+    {
+        const UnlockedFor others_may_run(1.0 * m * n * k);
+        Epilogue<T> e;
+        e.bias = bias.data, e.relu = relu;
+        parallel_gemm(m, n, k, factor<T>(x), factor<T>(weight).transposed(), y.data, n, e);
+    }
     return y.object;
 }
 
@@ -132,13 +134,9 @@ Object linear_gelu_backward(const Matrix<const T>& g, std::optional<Matrix<const
 
 }  // namespace
 
-MMB_CPU_FUNCTION("linear", linear<float>);
-MMB_CPU_FUNCTION("linear", linear<double>);
-MMB_CPU_FUNCTION("linear_gelu", linear_gelu<float>);
-MMB_CPU_FUNCTION("linear_gelu", linear_gelu<double>);
-MMB_CPU_FUNCTION("linear_gelu_backward", linear_gelu_backward<float>);
-MMB_CPU_FUNCTION("linear_gelu_backward", linear_gelu_backward<double>);
-MMB_CPU_FUNCTION("linear_backward", linear_backward<float>);
-MMB_CPU_FUNCTION("linear_backward", linear_backward<double>);
+MMB_CPU_FUNCTION("linear", linear<T>);
+MMB_CPU_FUNCTION("linear_gelu", linear_gelu<T>);
+MMB_CPU_FUNCTION("linear_gelu_backward", linear_gelu_backward<T>);
+MMB_CPU_FUNCTION("linear_backward", linear_backward<T>);
 
 }  // namespace mmb

@@ -50,6 +50,28 @@ struct Batch {
     }
 };
 
+// y (batch, m, n), of which there is at least one number
+template <class T>
+void multiply_all(const Batch& batch, Index m, Index n, Index k, const Factor<T>& left, const Factor<T>& right, T* y) {
+    if (batch.is_one_matrix(m, left.row_stride)) return parallel_gemm(m * batch.count, n, k, left, right, y, n);
+    const auto member = [&](Index i, const auto& product) {
+        const T *a_i = left.data + batch.offset(batch.a, i), *b_i = right.data + batch.offset(batch.b, i);
+        product(m, n, k, Factor<T>{a_i, left.row_stride, left.col_stride}, Factor<T>{b_i, right.row_stride, right.col_stride},
+                y + i * m * n, n, Epilogue<T>{});
+    };
+    const double each = 1.0 * m * n * k;
+    constexpr double work = 4e6;  // of a chunk, in multiplications: as in parallel_gemm
+    if (each > work) {
+        for (Index i = 0; i < batch.count; ++i) member(i, parallel_gemm<T>);
+        return;
+    }
+    const Index members = std::max<Index>(1, work / std::max(each, 1.0));
+    parallel_for((batch.count + members - 1) / members, [&](Index chunk) {
+        const Index end = std::min(batch.count, (chunk + 1) * members);
+        for (Index i = chunk * members; i < end; ++i) member(i, gemm<T>);
+    });
+}
+
 template <class T>
 Object matmul(const Strided<const T>& a, const Strided<const T>& b) {
     expect(a.ndim >= 2 && b.ndim >= 2, "matrices");
@@ -60,36 +82,16 @@ Object matmul(const Strided<const T>& a, const Strided<const T>& b) {
     const Factor<T> right{b.data, b.strides[b.ndim - 2], b.strides[b.ndim - 1]};
     std::vector<Index> shape = batch.shape;
     shape.insert(shape.end(), {m, n});
-    Made<T> result(shape);
-    T* y = result.data;
-    if (m == 0 || n == 0 || batch.count == 0) return result.object;
-    const double each = 1.0 * m * n * k;
-    const UnlockedFor others_may_run(each * batch.count);
-    if (batch.is_one_matrix(m, left.row_stride)) {
-        parallel_gemm(m * batch.count, n, k, left, right, y, n);
-        return result.object;
+    Made<T> y(shape);
+    if (m && n && batch.count) {
+        const UnlockedFor others_may_run(1.0 * m * n * k * batch.count);
+        multiply_all(batch, m, n, k, left, right, y.data);
     }
-    const auto member = [&](Index i, const auto& product) {
-        const T *a_i = left.data + batch.offset(batch.a, i), *b_i = right.data + batch.offset(batch.b, i);
-        product(m, n, k, Factor<T>{a_i, left.row_stride, left.col_stride}, Factor<T>{b_i, right.row_stride, right.col_stride},
-                y + i * m * n, n, Epilogue<T>{});
-    };
-    constexpr double work = 4e6;  // of a chunk, in multiplications: as in parallel_gemm
-    if (each > work) {
-        for (Index i = 0; i < batch.count; ++i) member(i, parallel_gemm<T>);
-        return result.object;
-    }
-    const Index members = std::max<Index>(1, work / std::max(each, 1.0));
-    parallel_for((batch.count + members - 1) / members, [&](Index chunk) {
-        const Index end = std::min(batch.count, (chunk + 1) * members);
-        for (Index i = chunk * members; i < end; ++i) member(i, gemm<T>);
-    });
-    return result.object;
+    return y.object;
 }
 
 }  // namespace
 
-MMB_CPU_FUNCTION("matmul", matmul<float>);
-MMB_CPU_FUNCTION("matmul", matmul<double>);
+MMB_CPU_FUNCTION("matmul", matmul<T>);
 
 }  // namespace mmb
