@@ -80,6 +80,21 @@ inline Vec<T> sqrt(Vec<T> v) {  // one instruction: compiled without errno
     return v;
 }
 
+// v as it is: the multiplication that made it is not fused with the addition that uses it.
+template <class T>
+inline Vec<T> rounded(Vec<T> v) {
+#if defined(__AVX512F__)
+    asm("" : "+v"(v));
+#elif defined(__x86_64__) || defined(__i386__)
+    asm("" : "+x"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#else
+    asm("" : "+m"(v));
+#endif
+    return v;
+}
+
 // The first lanes only: nothing behind them is read or written, and the others of what is loaded are
 // 0. The vector extension has no masks, so these are written for each set of instructions.
 template <class T>

@@ -15,13 +15,15 @@ namespace mmb {
 constexpr Index update_chunk = 32768;  // elements: 0.5 MB of four arrays of float32
 
 // body(k, start, count) for stretches that cover every element of every parameter k, on all threads.
-// A list of states is empty where the optimizer does without. Raises: std::invalid_argument.
+// An optional list of states is empty where the optimizer does without. Raises: std::invalid_argument.
 template <class T, class F>
 void each_stretch(const List<T>& theta, const List<const T>& g, std::initializer_list<const List<T>*> states,
-                  std::initializer_list<const std::vector<double>*> numbers, const F& body) {
+                  std::initializer_list<const List<T>*> optional, std::initializer_list<const std::vector<double>*> numbers,
+                  const F& body) {
     const std::size_t count = theta.size();
     bool fits = g.size() == count;
-    for (const List<T>* s : states) fits = fits && (s->empty() || s->size() == count);
+    for (const List<T>* s : states) fits = fits && s->size() == count;
+    for (const List<T>* s : optional) fits = fits && (s->empty() || s->size() == count);
     for (const std::vector<double>* x : numbers) fits = fits && x->size() == count;
     expect(fits, "as many gradients, states and numbers as parameters");
     std::vector<Index> ends(count);  // of the parameters, in the row of all elements
@@ -29,7 +31,8 @@ void each_stretch(const List<T>& theta, const List<const T>& g, std::initializer
     for (std::size_t k = 0; k < count; ++k) {
         const Index n = theta[k].size;
         fits = fits && g[k].size == n;
-        for (const List<T>* s : states) fits = fits && (s->empty() || (*s)[k].size == n);
+        for (const List<T>* s : states) fits = fits && (*s)[k].size == n;
+        for (const List<T>* s : optional) fits = fits && (s->empty() || (*s)[k].size == n);
         ends[k] = total += n;
     }
     expect(fits, "a gradient and states of the parameter's size");
@@ -44,7 +47,7 @@ void each_stretch(const List<T>& theta, const List<const T>& g, std::initializer
     });
 }
 
-// Where a state of parameter k goes on; null if the optimizer does without.
+// Where an optional state of parameter k goes on; null if the optimizer does without.
 template <class T>
 T* from(const List<T>& state, std::size_t k, Index start) {
     return state.empty() ? nullptr : &state[k][start];
@@ -55,21 +58,6 @@ T* from(const List<T>& state, std::size_t k, Index start) {
 template <class T>
 inline Vec<T> slope(const Vec<T>& g, const Vec<T>& theta, T sign, T pull) {
     return pull == 0 ? sign * g : sign * g + pull * theta;
-}
-
-// v as it is: the multiplication that made it is not fused with the addition that uses it.
-template <class T>
-inline Vec<T> rounded(Vec<T> v) {
-#if defined(__AVX512F__)
-    asm("" : "+v"(v));
-#elif defined(__x86_64__) || defined(__i386__)
-    asm("" : "+x"(v));
-#elif defined(__aarch64__)
-    asm("" : "+w"(v));
-#else
-    asm("" : "+m"(v));
-#endif
-    return v;
 }
 
 }  // namespace mmb

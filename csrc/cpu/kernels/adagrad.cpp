@@ -22,14 +22,13 @@ void update(T* theta, const T* g, T* s, Index n, T lr, T eps, T sign, T pull) {
 template <class T>
 void adagrad(const List<T>& theta, const List<const T>& g, const List<T>& s, const std::vector<double>& lr_t, double eps,
              double sign, double pull) {
-    each_stretch<T>(theta, g, {&s}, {&lr_t}, [&](std::size_t k, Index at, Index n) {
+    each_stretch<T>(theta, g, {&s}, {}, {&lr_t}, [&](std::size_t k, Index at, Index n) {
         update<T>(&theta[k][at], &g[k][at], &s[k][at], n, lr_t[k], eps, sign, pull);
     });
 }
 
 }  // namespace
 
-MMB_CPU_KERNEL("adagrad", adagrad<float>);
-MMB_CPU_KERNEL("adagrad", adagrad<double>);
+MMB_CPU_KERNEL("adagrad", adagrad<T>);
 
 }  // namespace mmb

@@ -40,7 +40,7 @@ template <class T>
 void adam(const List<T>& theta, const List<const T>& g, const List<T>& m, const List<T>& v, const List<T>& v_max,
           const std::vector<double>& lr_t, const std::vector<double>& correction, double beta1, double beta2, double eps,
           double sign, double pull, double shrink, bool eps_inside) {
-    each_stretch<T>(theta, g, {&m, &v, &v_max}, {&lr_t, &correction}, [&](std::size_t k, Index at, Index n) {
+    each_stretch<T>(theta, g, {&m, &v}, {&v_max}, {&lr_t, &correction}, [&](std::size_t k, Index at, Index n) {
         const Options o{lr_t[k], correction[k], beta1, beta2, eps, sign, pull, shrink, eps_inside};
         update<T>(&theta[k][at], &g[k][at], &m[k][at], &v[k][at], from(v_max, k, at), n, o);
     });
@@ -48,7 +48,6 @@ void adam(const List<T>& theta, const List<const T>& g, const List<T>& m, const 
 
 }  // namespace
 
-MMB_CPU_KERNEL("adam", adam<float>);
-MMB_CPU_KERNEL("adam", adam<double>);
+MMB_CPU_KERNEL("adam", adam<T>);
 
 }  // namespace mmb

@@ -41,14 +41,13 @@ template <class T>
 void rmsprop(const List<T>& theta, const List<const T>& g, const List<T>& v, const List<T>& m, const List<T>& b, double lr,
              double alpha, double eps, double momentum, double sign, double pull) {
     const Options o{lr, alpha, eps, momentum, sign, pull};
-    each_stretch<T>(theta, g, {&v, &m, &b}, {}, [&](std::size_t k, Index at, Index n) {
+    each_stretch<T>(theta, g, {&v}, {&m, &b}, {}, [&](std::size_t k, Index at, Index n) {
         update<T>(&theta[k][at], &g[k][at], &v[k][at], from(m, k, at), from(b, k, at), n, o);
     });
 }
 
 }  // namespace
 
-MMB_CPU_KERNEL("rmsprop", rmsprop<float>);
-MMB_CPU_KERNEL("rmsprop", rmsprop<double>);
+MMB_CPU_KERNEL("rmsprop", rmsprop<T>);
 
 }  // namespace mmb

@@ -31,7 +31,7 @@ void with_momentum(T* theta, const T* g, T* m, Index n, T keep, T take, T step, 
 
 template <class T>
 void sgd(const List<T>& theta, const List<const T>& g, double step, double sign, double pull) {
-    each_stretch<T>(theta, g, {}, {}, [&](std::size_t k, Index at, Index n) {
+    each_stretch<T>(theta, g, {}, {}, {}, [&](std::size_t k, Index at, Index n) {
         plain<T>(&theta[k][at], &g[k][at], n, step, sign, pull);
     });
 }
@@ -39,16 +39,14 @@ void sgd(const List<T>& theta, const List<const T>& g, double step, double sign,
 template <class T>
 void sgd_momentum(const List<T>& theta, const List<const T>& g, const List<T>& m, const std::vector<double>& keep,
                   const std::vector<double>& take, double step, double ahead, double sign, double pull) {
-    each_stretch<T>(theta, g, {&m}, {&keep, &take}, [&](std::size_t k, Index at, Index n) {
+    each_stretch<T>(theta, g, {&m}, {}, {&keep, &take}, [&](std::size_t k, Index at, Index n) {
         with_momentum<T>(&theta[k][at], &g[k][at], &m[k][at], n, keep[k], take[k], step, ahead, sign, pull);
     });
 }
 
 }  // namespace
 
-MMB_CPU_KERNEL("sgd", sgd<float>);
-MMB_CPU_KERNEL("sgd", sgd<double>);
-MMB_CPU_KERNEL("sgd_momentum", sgd_momentum<float>);
-MMB_CPU_KERNEL("sgd_momentum", sgd_momentum<double>);
+MMB_CPU_KERNEL("sgd", sgd<T>);
+MMB_CPU_KERNEL("sgd_momentum", sgd_momentum<T>);
 
 }  // namespace mmb
