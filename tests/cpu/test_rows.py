@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_mmb as tm
+from tests.cpu.any_threads import assert_same_bits
 from tinygrad_mmb.kernels import registry
 from tinygrad_mmb.kernels.cpu.native import native
 from tinygrad_mmb.nn import functional as F  # noqa: N812
@@ -87,6 +88,60 @@ def test_extreme_numbers_give_what_numpy_gives(key, inner, values):
     with tm.use_kernels("cpu", strict=True):
         found = ALONG[key](x, 1)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+EXTREMES = [np.inf, -np.inf, np.nan, 1e15, -1e15, 1e-42, -0.0, 1.0, -2.0]  # squares are numbers
+
+
+def extreme_numbers(shape, dtype, seed):
+    """Few of EXTREMES, drawn anew for every array, among ordinary numbers."""
+    rng = np.random.default_rng(seed)
+    few = rng.choice(EXTREMES, rng.integers(1, 4))
+    return np.where(rng.random(shape) < rng.choice([0.02, 0.3, 1.0]), rng.choice(few, shape),
+                    rng.standard_normal(shape)).astype(dtype)  # fmt: skip
+
+
+NORMALISED = {
+    **{key: lambda x, f=f: f(x, 1) for key, f in ALONG.items()},
+    "CrossEntropy": lambda x: F.cross_entropy(
+        x, tm.zeros(x.shape[0], x.shape[2], dtype=tm.int64), reduction="none"
+    ),
+    "BatchCrossEntropy": lambda x: F.cross_entropy(
+        x[:, :, 0], tm.zeros(x.shape[0], dtype=tm.int64), reduction="sum"
+    ),
+    "LayerNorm": lambda x: F.layer_norm(x, (x.shape[2],), eps=1e-2),
+    "BatchNorm": lambda x: F.batch_norm(x, None, None, training=True, eps=1e-2),
+}
+
+
+@pytest.mark.parametrize("key", NORMALISED)
+@given(outer=st.integers(2, 9), n=SIZES, inner=st.sampled_from([1, 2, 17]), dtype=DTYPES,
+       seed=st.integers(0, 2**31))  # fmt: skip
+def test_what_is_not_finite_spreads_as_in_numpy(key, outer, n, inner, dtype, seed):
+    x = extreme_numbers((outer, n, inner), dtype, seed)
+    with np.errstate(all="ignore"):
+        found, expected = (
+            computed(NORMALISED[key], [x], backend) for backend in ("cpu", registry.REFERENCE)
+        )
+    for f, e in zip(found, expected, strict=True):
+        np.testing.assert_allclose(f, e, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(40, 5), (4, 5, 3, 3)])
+@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_the_mean_of_a_channel_with_infinity_is_infinite(shape, place, value):
+    x = numbers(shape, np.float32)
+    x[(place, 1, *[0] * (len(shape) - 2))] = value
+    moved = {}
+    for backend in ("cpu", registry.REFERENCE):
+        mean, variance = tm.zeros(5), tm.ones(5)
+        with tm.use_kernels(backend), np.errstate(invalid="ignore"):
+            F.batch_norm(tm.from_numpy(x), mean, variance, training=True, momentum=1.0)
+        moved[backend] = mean.numpy(), variance.numpy()
+    for found, expected in zip(moved["cpu"], moved[registry.REFERENCE], strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(moved["cpu"][0][1], np.float32(value))
 
 
 @given(n=SIZES, classes=SIZES, dtype=DTYPES, weighted=st.booleans(), ignored=st.booleans(),
@@ -232,6 +287,18 @@ def test_layer_norm_of_any_rows(rows, cols, dtype, weighted, layout):
     assert ran("LayerNorm") > before
 
 
+def test_rows_and_channels_of_nothing_are_refused():
+    some, none = np.ones(6, np.float32), np.ones(0, np.float32)
+    with pytest.raises(ValueError, match="not empty"):
+        native.layer_norm(some, none, none, some, None, None, 1e-5)
+    with pytest.raises(ValueError, match="sizes do not fit"):
+        native.layer_norm_backward(some, None, some, some, None, none, none, 1)
+    with pytest.raises(ValueError, match="sizes do not fit"):
+        native.layer_norm_backward(some, None, some, some, None, some, some, 0)
+    with pytest.raises(ValueError, match="not empty"):
+        native.batch_norm(some, none, none, none, some, None, None, 0, 1, 1e-5)
+
+
 ACTIVATIONS = {
     "Exp": tm.exp,
     "Sigmoid": tm.sigmoid,
@@ -307,13 +374,5 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
         "gelu": (F.gelu, x),
         "embedding": (lambda x: F.embedding(places, x), x),
     }
-    for name, (function, *arrays) in functions.items():
-        one = computed(function, arrays, "cpu")
-        threads = native.threads()
-        native.set_threads(3)
-        try:
-            several = computed(function, arrays, "cpu")
-        finally:
-            native.set_threads(threads)
-        for a, b in zip(one, several, strict=True):
-            np.testing.assert_array_equal(a, b, err_msg=name)
+    for function, *arrays in functions.values():
+        assert_same_bits(lambda f=function, a=arrays: computed(f, a, "cpu"))

@@ -9,6 +9,7 @@
 //
 // μ and σ² come from one pass: sums of d = x - pilot and of d², where the pilot is a mean of a few x.
 // n σ² = Σd² - (Σd)²/n loses digits if the pilot is far from μ; then μ becomes the pilot of a second pass.
+// An infinite pilot would make μ = ∞ NaN: 0 is taken instead.
 #include <cmath>
 
 #include "python/kernel_table.hpp"
@@ -20,6 +21,11 @@ namespace {
 
 constexpr Index block = 256;       // columns that are taken together
 constexpr Index large = 1 << 18;   // numbers of an array that the caches do not keep until it is read again
+
+template <class T>
+T finite(T pilot) {
+    return std::isfinite(pilot) ? pilot : T(0);
+}
 
 template <class T>
 struct Channels {  // what there is per channel
@@ -72,7 +78,7 @@ void write_planes(T* y, const Sizes& s, const F& f) {
 template <class T>
 void channel_forward(T* y, const T* x, const Factors<T>& v, const Channels<T>& about, const Sizes& s, Index c) {
     x += c * s.plane, y += c * s.plane;
-    T pilot = sum<T>(s.plane, [&](Index j, Index k) { return load(x + j, k); }) / s.plane;
+    T pilot = finite(sum<T>(s.plane, [&](Index j, Index k) { return load(x + j, k); }) / s.plane);
     for (int pass = 0; pass < 2; ++pass, pilot = about.mean[c]) {
         const auto [a, b] = two_sums_of_planes<T>(s, [&](Index j, Index k) {
             const Vec<T> d = filled<T>(load(x + j, k) - pilot, k, T(0));
@@ -131,7 +137,7 @@ void columns_forward(T* y, const T* x, const Factors<T>& v, const Channels<T>& a
     for (Index j = 0; j < width; ++j) {
         T sum = 0;
         for (Index r = 0; r < few; ++r) sum += x[r * s.channels + j];
-        pilot[j] = sum / few;
+        pilot[j] = finite(sum / few);
     }
     for (int pass = 0; pass < 2; ++pass) {
         two_sums_of_columns<T>(first, second, s.images, width, [&](Index r, Index j, Index k) {
@@ -190,11 +196,11 @@ void each_channel(const Sizes& s, const F& channel, const G& columns) {
 
 template <class T>
 Sizes checked(const Span<const T>& x, const Span<const T>& weight, const Span<const T>& bias, Index channels, Index plane) {
-    const Sizes s{x.size / (channels * plane), channels, plane};
-    expect(x.size > 0 && s.images * s.step() == x.size && (!weight || weight.size == channels) &&
+    const Index step = channels * plane;
+    expect(x.size > 0 && channels > 0 && plane > 0 && x.size % step == 0 && (!weight || weight.size == channels) &&
                (!bias || bias.size == channels),
            "(N, C, P) values, not empty; C weights and biases");
-    return s;
+    return {x.size / step, channels, plane};
 }
 
 template <class T>
@@ -228,9 +234,7 @@ void batch_norm_backward(const Span<T>& dx, const Span<T>& dweight, const Span<T
 
 }  // namespace
 
-MMB_CPU_KERNEL("batch_norm", batch_norm<float>);
-MMB_CPU_KERNEL("batch_norm", batch_norm<double>);
-MMB_CPU_KERNEL("batch_norm_backward", batch_norm_backward<float>);
-MMB_CPU_KERNEL("batch_norm_backward", batch_norm_backward<double>);
+MMB_CPU_KERNEL("batch_norm", batch_norm<T>);
+MMB_CPU_KERNEL("batch_norm_backward", batch_norm_backward<T>);
 
 }  // namespace mmb

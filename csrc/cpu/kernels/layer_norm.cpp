@@ -60,8 +60,8 @@ void row_backward(T* dx, T* dweight, T* dbias, const T* g, const T* x, const T* 
 template <class T>
 void layer_norm(const Span<T>& y, const Span<T>& mean, const Span<T>& scale, const Span<const T>& x,
                 const Span<const T>& weight, const Span<const T>& bias, double eps) {
-    const Index rows = mean.size, n = x.size / rows;
-    expect(x.size == rows * n && n > 0 && y.size == x.size && scale.size == rows && (!weight || weight.size == n) &&
+    const Index rows = mean.size, n = rows ? x.size / rows : 0;
+    expect(n > 0 && x.size == rows * n && y.size == x.size && scale.size == rows && (!weight || weight.size == n) &&
                (!bias || bias.size == n),
            "(rows, cols) values, not empty; cols weights and biases");
     each_row(rows, 2 * n, [&](Index first, Index last) {
@@ -75,8 +75,8 @@ void layer_norm(const Span<T>& y, const Span<T>& mean, const Span<T>& scale, con
 template <class T>
 void layer_norm_backward(const Span<T>& dx, const Span<T>& sums, const Span<const T>& g, const Span<const T>& x,
                          const Span<const T>& weight, const Span<const T>& mean, const Span<const T>& scale, Index per_part) {
-    const Index rows = mean.size, n = x.size / rows, parts = (rows + per_part - 1) / per_part;
-    expect(x.size == rows * n && n > 0 && (!dx || dx.size == x.size) && g.size == x.size && scale.size == rows &&
+    const Index rows = mean.size, n = rows ? x.size / rows : 0, parts = per_part > 0 ? (rows + per_part - 1) / per_part : 0;
+    expect(n > 0 && parts > 0 && x.size == rows * n && (!dx || dx.size == x.size) && g.size == x.size && scale.size == rows &&
                (!weight || weight.size == n) && (!sums || sums.size == parts * 2 * n),
            "(rows, cols) gradients, and the sums of every part of the rows");
     parallel_for(parts, [&](Index p) {
@@ -95,9 +95,7 @@ void layer_norm_backward(const Span<T>& dx, const Span<T>& sums, const Span<cons
 
 }  // namespace
 
-MMB_CPU_KERNEL("layer_norm", layer_norm<float>);
-MMB_CPU_KERNEL("layer_norm", layer_norm<double>);
-MMB_CPU_KERNEL("layer_norm_backward", layer_norm_backward<float>);
-MMB_CPU_KERNEL("layer_norm_backward", layer_norm_backward<double>);
+MMB_CPU_KERNEL("layer_norm", layer_norm<T>);
+MMB_CPU_KERNEL("layer_norm_backward", layer_norm_backward<T>);
 
 }  // namespace mmb
