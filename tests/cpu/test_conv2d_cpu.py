@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tinygrad_mmb as tm
+from tests.cpu.any_threads import assert_same_bits
 from tinygrad_mmb.autograd.gradcheck import gradcheck
 from tinygrad_mmb.kernels.cpu.native import native
 from tinygrad_mmb.ops.convolution import Conv2d, Conv2dRelu
@@ -133,16 +134,7 @@ def test_not_a_number_and_infinities_pass_as_in_the_reference(rng, op):
 def test_any_number_of_threads_gives_the_same_bits(rng):
     x, weight = rng.standard_normal((40, 8, 20, 20)), rng.standard_normal((16, 8, 3, 3))
     g = rng.standard_normal((40, 16, 20, 20))
-    before, runs = native.threads(), []
-    try:
-        for threads in (1, 2, 3):
-            native.set_threads(threads)
-            runs.append(there_and_back(Conv2d, "cpu", x, weight, None, PLAIN, 1, g))
-    finally:
-        native.set_threads(before)
-    for other in runs[1:]:
-        for a, b in zip(runs[0], other, strict=True):
-            np.testing.assert_array_equal(a, b)
+    assert_same_bits(lambda: there_and_back(Conv2d, "cpu", x, weight, None, PLAIN, 1, g))
 
 
 def test_gradients_of_first_and_second_order_through_the_kernels(rng):

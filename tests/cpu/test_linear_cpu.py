@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_mmb as tm
+from tests.cpu.any_threads import assert_same_bits
 from tests.cpu.operands import assert_product, dtypes, laid_out, layouts, sizes
 from tinygrad_mmb import ops
 from tinygrad_mmb.kernels import registry
@@ -98,6 +99,20 @@ def test_gelu_in_several_chunks_and_strips_of_columns(rng):
     g = np.ones_like(z)  # slopes of 0.5 on average: 3000 of them in blocks of 64 lose few digits
     _, _, gb = native.linear_gelu_backward(g, None, None, z, False, True)
     np.testing.assert_allclose(gb, slope.sum(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [(3000, 70, 300), (2, 900, 4000), (700, 3, 1500)])
+def test_the_bits_do_not_depend_on_the_number_of_threads(sizes, rng):
+    m, k, n = sizes
+    x, w, g = (rng.standard_normal(s).astype(np.float32) for s in ((m, k), (n, k), (m, n)))
+
+    def there_and_back():
+        y, z = native.linear_gelu(x, w, None, False)
+        back = native.linear_gelu_backward(g, x, w, z, False, True)
+        relu = native.linear(x, w, None, True)
+        return [y, z, *back, relu, *native.linear_backward(g, x, w, relu, True)]
+
+    assert_same_bits(there_and_back)
 
 
 def test_a_gradient_of_what_lies_before_gelu_is_the_references(rng):

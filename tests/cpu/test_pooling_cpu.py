@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tinygrad_mmb as tm
+from tests.cpu.any_threads import assert_same_bits
 from tinygrad_mmb.autograd.gradcheck import gradcheck
 from tinygrad_mmb.kernels.cpu.conv2d import described
 from tinygrad_mmb.kernels.cpu.native import native
@@ -47,16 +48,21 @@ def there_and_back(op, backend, x, geometry):
     shape=st.tuples(*[st.integers(1, n) for n in (3, 4, 20, 37)]),
     last=st.booleans(),
     dtype=st.sampled_from(["float32", "float64"]),
+    finite=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_any_windows_and_layouts_with_ties(op, geometry, shape, last, dtype, seed):
+def test_any_windows_and_layouts_with_ties(op, geometry, shape, last, dtype, finite, seed):
     for size, step, hole, before, axis in zip(
         shape[2:], geometry.stride, geometry.dilation, geometry.top_left, (0, 1), strict=True
     ):
         assume(geometry.padded(axis, size) >= geometry.span(axis))
         assume((geometry.windows(axis, size) - 1) * step - before < size)
         assume(before == 0 or hole <= size)
-    x = np.random.default_rng(seed).integers(-3, 4, shape).astype(dtype)
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-3, 4, shape).astype(dtype)
+    if op is MaxPool2d and not finite:
+        x[rng.random(shape) < 0.5] = -np.inf
+        x[rng.random(shape) < 0.1] = rng.choice([np.nan, np.inf])
     if last:
         x = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     found, expected = (there_and_back(op, b, x, geometry) for b in ("cpu", "reference"))
@@ -108,16 +114,8 @@ def test_indices_of_another_window_are_refused_where_windows_do_not_overlap(rng)
 
 def test_any_number_of_threads_gives_the_same_bits(rng):
     x = rng.standard_normal((64, 16, 28, 28)).astype("float32")
-    before, runs = native.threads(), []
-    try:
-        for threads in (1, 3):
-            native.set_threads(threads)
-            runs.append([there_and_back(op, "cpu", x, HALVES) for op in (MaxPool2d, WindowSum)])
-    finally:
-        native.set_threads(before)
-    for one, other in zip(*runs, strict=True):
-        for a, b in zip(one, other, strict=True):
-            np.testing.assert_array_equal(a, b)
+    for op in (MaxPool2d, WindowSum):
+        assert_same_bits(lambda op=op: there_and_back(op, "cpu", x, HALVES))
 
 
 @pytest.mark.parametrize("pool", [tm.nn.functional.max_pool2d, tm.nn.functional.avg_pool2d])

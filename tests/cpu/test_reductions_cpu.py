@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_mmb as tm
+from tests.cpu.any_threads import assert_same_bits
 from tinygrad_mmb.kernels import registry
 from tinygrad_mmb.kernels.cpu import reduction
 from tinygrad_mmb.kernels.cpu.native import native
@@ -54,6 +55,16 @@ def test_extremes_over_any_dimensions(case):
         found = own(x, dims, keepdim)
         assert (found.dtype, found.shape) == (x.dtype, expected.shape)
         np.testing.assert_array_equal(found, expected)
+
+
+@given(reductions(), st.lists(st.sampled_from([np.nan, np.inf, -np.inf, 0.0]), min_size=1),
+       st.sampled_from([0.01, 0.5, 1.0]))  # fmt: skip
+def test_extremes_of_what_is_not_finite(case, values, share):
+    x, dims, keepdim = case
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random(x.shape) < share, rng.choice(values, x.shape), x).astype(x.dtype)
+    for own, numpy in ((reduction.amax, np.max), (reduction.amin, np.min)):
+        np.testing.assert_array_equal(own(x, dims, keepdim), numpy(x, dims, keepdims=keepdim))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -110,16 +121,8 @@ def test_no_digit_less_than_the_pairwise_sums_of_numpy(shape, dims, dtype, posit
     ],
 )
 def test_the_bits_do_not_depend_on_the_number_of_threads(shape, dims):
-    x, threads, found = random(shape), native.threads(), []
-    try:
-        for n in (1, 2, 3):
-            native.set_threads(n)
-            found.append([f(x, dims, False) for f in (reduction.sum, reduction.amax)])
-    finally:
-        native.set_threads(threads)
-    for one, two, three in zip(*found, strict=True):
-        np.testing.assert_array_equal(one, two)
-        np.testing.assert_array_equal(one, three)
+    x = random(shape)
+    assert_same_bits(lambda: [f(x, dims, False) for f in (reduction.sum, reduction.amax)])
 
 
 def counts(key):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_mmb as tm
+from tests.cpu.any_threads import assert_same_bits
 from tests.kernels.test_twins import VARIANTS
 from tinygrad_mmb import optim
 from tinygrad_mmb.kernels import registry
@@ -134,16 +135,7 @@ ALL = [(name, options) for name, several in VARIANTS.items() for options in seve
 @pytest.mark.parametrize(("name", "options"), ALL)
 def test_the_bits_do_not_depend_on_the_number_of_threads(name, options):
     shapes = [(100_003,), (5,), (33, 1001), (0,), (32_768,)]
-    threads, found = native.threads(), []
-    try:
-        for n in (1, 2, 3):
-            native.set_threads(n)
-            found.append(trained(name, options, shapes, "float32", "cpu", steps=3))
-    finally:
-        native.set_threads(threads)
-    for one, two, three in zip(*found, strict=True):
-        np.testing.assert_array_equal(one.view(np.uint32), two.view(np.uint32))
-        np.testing.assert_array_equal(one.view(np.uint32), three.view(np.uint32))
+    assert_same_bits(lambda: trained(name, options, shapes, "float32", "cpu", steps=3))
 
 
 IN_PYTORCH = [(n, o) for n, o in ALL if not o.keys() & {"momentum_form", "eps_mode"}]
@@ -201,6 +193,42 @@ def test_a_centered_rmsprop_without_memory_divides_by_eps_alone():
         optim.RMSprop([p], lr=1.0, alpha=0.0, eps=0.5, centered=True).step()
     # v = m² to the last bit; a fused v - m · m (AVX2, AVX-512) would be below 0 for many: NaN
     np.testing.assert_array_equal(p.detach().numpy(), -2 * g)
+
+
+STRANGE = [np.nan, np.inf, -np.inf, 1e30, -1e30, 1e-42, 0.0, 1.0, -2.0]
+
+
+@pytest.mark.parametrize(("name", "options"), ALL)
+def test_gradients_that_are_not_finite_go_the_way_of_the_reference(name, options):
+    def moved(backend):
+        rng = np.random.default_rng(0)
+        p = tm.tensor(np.resize([*STRANGE, 0.5, -0.25], 400).astype(np.float32)).requires_grad_()
+        optimizer = getattr(optim, name)([p], **options)
+        with tm.use_kernels(backend, strict=backend == "cpu"), np.errstate(all="ignore"):
+            for _ in range(4):
+                g = rng.choice([*STRANGE, *rng.standard_normal(20)], 400)
+                p.grad = tm.from_numpy(g.astype(np.float32))
+                optimizer.step()
+        return [v.detach().numpy() for v in (p, *optimizer.state[p].values())]
+
+    for found, expected in zip(moved("cpu"), moved(registry.REFERENCE), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "rest"),
+    [
+        ("adam", ([], [], [], [0.1], [1.0], 0.9, 0.999, 1e-8, 1.0, 0.0, 1.0, False)),
+        ("rmsprop", ([], [], [], 0.1, 0.9, 1e-8, 0.0, 1.0, 0.0)),
+        ("adagrad", ([], [0.1], 1e-8, 1.0, 0.0)),
+        ("sgd_momentum", ([], [0.9], [1.0], 0.1, 0.0, 1.0, 0.0)),
+    ],
+)
+def test_a_kernel_without_its_states_is_refused_before_anything_is_written(kernel, rest):
+    theta = np.ones(3, np.float32)
+    with pytest.raises(ValueError, match="as many gradients, states and numbers"):
+        getattr(native, kernel)([theta], [np.ones(3, np.float32)], *rest)
+    assert theta.tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("options", [{}, {"momentum": 0.9}])
