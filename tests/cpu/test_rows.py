@@ -261,6 +261,16 @@ def test_batch_norm_keeps_its_digits_far_from_0_and_with_a_first_number_unlike_t
     np.testing.assert_allclose(y, exact, atol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(20_000, 3), (2000, 3, 2, 2)])
+def test_batch_norm_keeps_its_digits_where_the_first_numbers_are_far_from_the_mean(shape):
+    x = numbers(shape, np.float32)
+    x[: 8 if len(shape) == 2 else 1] += 1e4  # 40 standard deviations: a second pass is due
+    y = F.batch_norm(tm.tensor(x), None, None, training=True).numpy()
+    wide, dims = x.astype(np.float64), (0, *range(2, x.ndim))
+    exact = (wide - wide.mean(dims, keepdims=True)) / wide.std(dims, keepdims=True)
+    np.testing.assert_allclose(y, exact, rtol=2e-6, atol=2e-6)
+
+
 @pytest.mark.parametrize("shape", [(300, 5), (6, 5, 9, 9)])
 @pytest.mark.parametrize("value", [0.0, 0.1, 12345.678])
 def test_batch_norm_of_a_constant_is_the_bias(shape, value):
