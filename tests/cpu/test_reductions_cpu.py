@@ -109,6 +109,12 @@ def test_no_digit_less_than_the_pairwise_sums_of_numpy(shape, dims, dtype, posit
     assert own <= 1.25 * numpys  # of 30 sums both are known to some 13 %
 
 
+def test_a_sum_of_millions_of_numbers_is_as_exact_as_one_of_few():
+    x = np.full((1, 20_000_000), 0.1, np.float32)
+    found = reduction.sum(x, (1,), False)
+    np.testing.assert_allclose(found, x.size * float(x[0, 0]), rtol=2e-7)
+
+
 @pytest.mark.parametrize(
     ("shape", "dims"),
     [

@@ -215,6 +215,19 @@ def test_gradients_that_are_not_finite_go_the_way_of_the_reference(name, options
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_largest_square_that_is_nan_stays():
+    p = tm.ones(20, requires_grad=True)
+    optimizer = optim.Adam([p], amsgrad=True)
+    p.grad = tm.ones(20)
+    with tm.use_kernels("cpu", strict=True):
+        optimizer.step()
+        largest = optimizer.state[p]["max_exp_avg_sq"].numpy()
+        largest[:] = np.nan
+        optimizer.step()
+    assert np.isnan(largest).all()
+    assert np.isnan(p.detach().numpy()).all()
+
+
 @pytest.mark.parametrize(
     ("kernel", "rest"),
     [
