@@ -21,11 +21,9 @@
 #define PTX_AT , emulator::Place at = emulator::Place::here()
 #define PTX_AT_ONLY emulator::Place at = emulator::Place::here()
 #define PTX_FUNCTION inline
+#include "emulator/cp_async.h"
 namespace emulator {
 enum class Number { tf32, f16, bf16 };  // what the 32 bits of a register hold: 1, 2, 2 of them
-void cp_async(void* shared, const void* global, int bytes, int valid, Place at);
-void cp_async_commit();
-void cp_async_wait(int pending);
 void ldmatrix(uint32_t* registers, const void* row, int count, bool transposed, Place at);
 void mma(float* d, const uint32_t* a, const uint32_t* b, Number number, Place at);
 }  // namespace emulator

@@ -133,8 +133,12 @@ def test_compile_errors_stand_at_the_students_lines(mmb, empty_folder):
         ("void f() {}\n__global__ void k() { f(); }\nint main() {}", "a.cu:2: f is a function of"),
         ("#include <thrust/sort.h>\nint main() {}", "asks for Thrust, which is not emulated"),
         (
-            "#include <cooperative_groups/memcpy_async.h>\nint main() {}",
-            "asks for cooperative_groups::memcpy_async, which is not emulated: let each thread",
+            "#include <cuda/pipeline>\nint main() {}",
+            "asks for libcu++, which is not emulated: take __syncthreads, atomicAdd",
+        ),
+        (
+            "int main() {}\n__device__ void f(__mbarrier_t* b) { __pipeline_arrive_on(b); }",
+            "a.cu:2: __pipeline_arrive_on: barriers of pipelines are not emulated",
         ),
         (
             'int main() {}\n__device__ void f() { asm volatile("bar.sync 0;"); }',

@@ -93,6 +93,12 @@ ADVICE = {
         "It may land at any time until the wait.",
         "Wait for the group or the mbarrier, then __syncthreads() if other threads read the data.",
     ),
+    "cp.async": Advice(
+        "An asynchronous copy that the GPU cannot make",
+        "cp.async copies 4, 8 or 16 bytes from global to shared memory: nothing else.",
+        "__pipeline_memcpy_async(&shared[i], &global[j], 4, 8 or 16). The way back is an ordinary "
+        "store: global[j] = shared[i];",
+    ),
     "null-pointer": Advice(
         "A kernel follows the null pointer",
         "No memory was given: an allocation failed, or a launch that asks for no dynamic shared "

@@ -110,6 +110,8 @@ class Pass:
         for i in self._at("__noinline__"):  # as a macro it would break <memory>
             if self.text(i - 1) != "(":
                 self.edits.append((self.code[i].start, self.end(i), "__attribute__((noinline))"))
+        for i in (*self._at("__constant__"), *self._at("__managed__")):
+            self._alignment(i)
         done = -1
         for i in sorted(j for space in VARIABLE_SPACES for j in self._at(space)):
             if i > done:
@@ -359,11 +361,19 @@ class Pass:
             return
         for j in words:
             self.edits.append((self.code[j].start, self.end(j), ""))
+        self._alignment(i)
         if not self.in_function[i] and not self.code[i].directive:
             # outside a function the runtime knows it by its namespace: runtime/symbols.cpp
             start, end = self.code[begin].start, self.end(stop)
             self.edits.append((start, start, "namespace mmb_block { "))
             self.edits.append((end, end, " } using namespace mmb_block;"))
+
+    def _alignment(self, i: int) -> None:
+        """__shared__ alignas(16) becomes alignas(16) __shared__, as the macro says static."""
+        opening = i + 2
+        if self.text(i + 1) == "alignas" and opening in self.partner:
+            put = f"{self._slice(i + 1, self.partner[opening])} {self.text(i)}"
+            self.edits.append((self.code[i].start, self.end(self.partner[opening]), put))
 
     def _dynamic_shared(self, begin: int, stop: int) -> None:
         kept: list[int] = []
@@ -394,36 +404,78 @@ class Pass:
         self.edits.append((first, last, put))
 
     def _variable(self, i: int) -> int:
-        """Make a variable of the device known to the runtime. Gives the last token looked at."""
+        """Make declared variables known to the runtime. Gives the last token looked at."""
         begin, stop = self.statement(i), self._next(i, ";")
         if stop is None or self.in_function[i] or self.code[i].directive:
             return i
-        j, name, spaces = begin, None, set()
-        while j < stop:
+        found = self._declarators(begin, stop)
+        if not found:
+            return i
+        before = range(begin, found[0])
+        spaces = {self.text(k) for k in before}
+        if "__constant__" in spaces:
+            statics = [k for k in before if self.text(k) == "static"]
+            self.edits += [(self.code[k].start, self.end(k), "") for k in statics]
+        special = [space for space in ("__constant__", "__managed__") if space in spaces]
+        kind = special[0].strip("_") if special else "device"
+        put = ""
+        for name in (self.text(k) for k in found):
+            made = f'mmb_variable_{name}("{name}", {name}, "{kind}")'
+            put += f" static ::emulator::ProgramVariable {made};"
+        self.edits.append((self.end(stop), self.end(stop), put))
+        return stop
+
+    def _declarators(self, begin: int, stop: int) -> list[int]:
+        """Where the names stand: a, b and c of __device__ float a, b[2] = {1}, (*c)(float);
+
+        None in a function, a template, or what is no definition.
+        """
+        found: list[int] = []
+        name: int | None = None
+        j = begin
+        while j < stop:  # the type, and the first name
             text = self.text(j)
             if text in ("__align__", "alignas", "__attribute__") and j + 1 in self.partner:
                 j = self.partner[j + 1]
+            elif text == "(" and self.text(j + 1) == "*" and self.text(j + 3) == ")":
+                name = j + 2  # a pointer to a function, or to an array
+                break
             elif text in ("(", "template", "extern", "operator", "using", "typedef"):
-                return i  # a function, or not a definition
+                return []
+            elif text == "<":
+                j = self._end_of_angles(j, stop)
             elif text == "{" and name is not None and self._is_body(begin, j):
                 j = self.partner.get(j, stop)  # struct Name { ... } variable;
-            elif text in ("[", "=", "{", ";", ","):
+            elif text in ("[", "=", "{", ","):
                 break
-            elif text in VARIABLE_SPACES:
-                spaces.add(text)
-            elif self.code[j].kind == "name":
-                name = text
+            elif self.code[j].kind == "name" and text not in VARIABLE_SPACES:
+                name = j
             j += 1
-        statics = [k for k in range(begin, j) if self.text(k) == "static"]
-        if "__constant__" in spaces:
-            self.edits += [(self.code[k].start, self.end(k), "") for k in statics]
         if name is not None:
-            constant, managed = "__constant__" in spaces, "__managed__" in spaces
-            kind = "constant" if constant else "managed" if managed else "device"
-            made = f'mmb_variable_{name}("{name}", {name}, "{kind}")'
-            put = f" static ::emulator::ProgramVariable {made};"
-            self.edits.append((self.end(stop), self.end(stop), put))
-        return stop
+            found.append(name)
+        while j < stop:  # the others
+            text = self.text(j)
+            if text == ",":
+                k = next(k for k in range(j + 1, stop + 1) if self.text(k) not in ("*", "const"))
+                if self.text(k) == "(" and self.text(k + 1) == "*":
+                    k += 2
+                if self.code[k].kind == "name":
+                    found.append(k)
+            elif text in OPEN:
+                j = self.partner.get(j, stop)
+            elif text == "<" and self.code[j - 1].kind == "name":
+                j = self._end_of_angles(j, stop)
+            j += 1
+        return found
+
+    def _end_of_angles(self, i: int, stop: int) -> int:
+        """The > that belongs to a <; the < itself where there is none: it compares."""
+        depth = 0
+        for j in range(i, stop):
+            depth += ANGLES.get(self.text(j), 0)
+            if depth <= 0:
+                return j
+        return i
 
     def _is_body(self, begin: int, brace: int) -> bool:
         """Whether the brace opens the body of a class, and no initial value."""

@@ -59,6 +59,12 @@ static const void* program_counter(const void* context) {
 #endif
 }
 
+static std::vector<Note> still_running() {
+    const Pending& pending = host().pending;
+    if (!pending.place.line) return {};
+    return {{pending.place, pending.kernel + " may still be running"}};
+}
+
 static void host_touched(uintptr_t address, const char* does, const void* pc) {
     Host& h = host();
     Allocation* a = h.memory.nearest(address);
@@ -71,8 +77,7 @@ static void host_touched(uintptr_t address, const char* does, const void* pc) {
         return tell("use-after-free", place, what, notes);
     }
     if (a->space == MemoryKind::device) return tell("host-access", place, what, notes);
-    if (h.pending.place.line)
-        notes.push_back({h.pending.place, h.pending.kernel + " may still be running"});
+    for (const Note& note : still_running()) notes.push_back(note);
     tell(a->reached_by_copy ? "host-access-before-copy-ends" : "host-access-before-sync", place, what, notes);
 }
 
@@ -112,6 +117,11 @@ static void on_fault(int signal, siginfo_t* info, void* context) {
             h.memory.open_managed();
             return;  // and the access happens
         }
+    } else if (const DeviceVariable* v = h.variable(info->si_addr); v && v->is_managed() && h.memory.managed_is_closed()) {
+        tell("host-access-before-sync", line_of_fault(program_counter(context)),
+             text("Code that runs on the host %s the variable %s.", verb(context), v->name.c_str()), still_running());
+        h.memory.open_managed();
+        return;
     }
     sigaction(signal, &before, nullptr);  // what would have happened without us happens
 }

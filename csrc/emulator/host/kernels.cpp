@@ -62,7 +62,7 @@ static bool bad_pointer(const Configuration& how, const Argument& argument) {
         return true;
     }
     if (DeviceVariable* v = h.variable(argument.pointer)) {
-        if (v->address_taken || v->kind == "managed") return false;
+        if (v->address_taken || v->is_managed()) return false;
         tell("symbol-as-pointer", how.place,
              which + " is the address that " + v->name + " has on the host. On the device it has another.");
         return true;

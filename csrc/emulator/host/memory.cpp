@@ -124,10 +124,13 @@ void Memory::retire_all() {
     for (Allocation* a : living()) retire(*a, a->made);
 }
 
-static void protect(const Allocation& a, int how) {
-    const uintptr_t first = a.start / page() * page(), last = up(a.end() + GUARD, page());
+static void protect(uintptr_t start, uintptr_t stop, int how) {
+    const uintptr_t first = start / page() * page(), last = up(stop, page());
     mprotect(reinterpret_cast<void*>(first), last - first, how);
 }
+static void protect(const Allocation& a, int how) { protect(a.start, a.end() + GUARD, how); }
+// Whether a variable is managed, and shares its pages with nothing: keywords.h aligns to those of most machines.
+static bool can_close(const DeviceVariable& v) { return v.is_managed() && v.start % page() == 0 && 4096 % page() == 0; }
 
 void Memory::open() {
     open_managed();
@@ -149,6 +152,8 @@ void Memory::close_managed() {
     if (!protects) return;
     for (Allocation* a : living())
         if (a->space == MemoryKind::managed || a->reached_by_copy) protect(*a, PROT_NONE), managed_closed_ = true;
+    for (const DeviceVariable& v : host().variables)
+        if (can_close(v)) protect(v.start, v.start + v.bytes, PROT_NONE), managed_closed_ = true;
 }
 
 void Memory::open_managed() {
@@ -156,6 +161,8 @@ void Memory::open_managed() {
     managed_closed_ = false;
     for (Allocation* a : living())
         if (a->space != MemoryKind::device) protect(*a, PROT_READ | PROT_WRITE);
+    for (const DeviceVariable& v : host().variables)
+        if (can_close(v)) protect(v.start, v.start + v.bytes, PROT_READ | PROT_WRITE);
 }
 
 }  // namespace emulator

@@ -143,7 +143,7 @@ static Side side(const void* p) {
     const auto address = reinterpret_cast<uintptr_t>(p);
     Allocation* a = h.memory.holds(address) ? h.memory.nearest(address) : nullptr;
     if (h.memory.holds(address)) return {true, a && a->space != MemoryKind::device, a, nullptr};
-    if (DeviceVariable* v = h.variable(p)) return {v->address_taken || v->kind == "managed", v->kind == "managed", nullptr, v};
+    if (DeviceVariable* v = h.variable(p)) return {v->address_taken || v->is_managed(), v->is_managed(), nullptr, v};
     return {false, true, nullptr, nullptr};
 }
 
@@ -437,14 +437,24 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* out, const void* p, 
     else *out = {a->space == emulator::MemoryKind::managed ? cudaMemoryTypeManaged : cudaMemoryTypeHost, 0, address, address};
     return cudaSuccess;
 }
-cudaError_t cudaMemPrefetchAsync(const void* p, size_t, int, cudaStream_t, const char* file_, int line_) {
+// A wish where managed memory should lie: nothing happens here.
+static cudaError_t wish(const char* function, const void* p, emulator::Place place) {
     const auto* a = host().memory.find(reinterpret_cast<uintptr_t>(p));
-    if (!a || a->space != emulator::MemoryKind::managed)
-        return failed(cudaErrorInvalidValue, "invalid-argument", MMB_HERE, text("cudaMemPrefetchAsync got %s, not managed memory.", emulator::describe(p).c_str()));
-    return cudaSuccess;
+    const auto* v = host().variable(p);
+    if ((a && a->space == emulator::MemoryKind::managed) || (v && v->is_managed())) return cudaSuccess;
+    return failed(cudaErrorInvalidValue, "invalid-argument", place, text("%s got %s, not managed memory.", function, emulator::describe(p).c_str()));
 }
-cudaError_t cudaMemAdvise(const void* p, size_t bytes, cudaMemoryAdvise, int, const char* file_, int line_) {
-    return cudaMemPrefetchAsync(p, bytes, 0, nullptr, file_, line_);
+cudaError_t cudaMemPrefetchAsync(const void* p, size_t, int, cudaStream_t, const char* file_, int line_) {
+    return wish("cudaMemPrefetchAsync", p, MMB_HERE);
+}
+cudaError_t cudaMemPrefetchAsync(const void* p, size_t, cudaMemLocation, unsigned, cudaStream_t, const char* file_, int line_) {
+    return wish("cudaMemPrefetchAsync", p, MMB_HERE);
+}
+cudaError_t cudaMemAdvise(const void* p, size_t, cudaMemoryAdvise, int, const char* file_, int line_) {
+    return wish("cudaMemAdvise", p, MMB_HERE);
+}
+cudaError_t cudaMemAdvise(const void* p, size_t, cudaMemoryAdvise, cudaMemLocation, const char* file_, int line_) {
+    return wish("cudaMemAdvise", p, MMB_HERE);
 }
 cudaError_t cudaHostRegister(void* p, size_t bytes, unsigned, const char* file_, int line_) {
     if (!p || !bytes) return failed(cudaErrorInvalidValue, "invalid-argument", MMB_HERE, "cudaHostRegister got no memory.");

@@ -29,6 +29,7 @@ struct DeviceVariable {
     uintptr_t start;
     size_t bytes;
     bool address_taken = false;  // by cudaGetSymbolAddress
+    bool is_managed() const { return kind == "managed"; }
 };
 
 struct Pending {  // what the device may still be doing, as far as the program can know

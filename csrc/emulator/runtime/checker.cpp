@@ -137,8 +137,8 @@ bool is_awaited(const Past& past, const Event& e) {  // the write, in a loop tha
 const char* how_to_mend(const Past& past, const Event& e, bool is_shared) {
     const int who = past.who & ~TWIN;
     if ((past.who & TWIN) || e.is_twin)
-        return "An asynchronous operation has not been waited for: wait for it (cp.async: wait_group; TMA: the mbarrier; wgmma: "
-               "wait_group), then __syncthreads() if other threads are to see it";
+        return "An asynchronous operation has not been waited for: wait for it (cp.async: wait_group, "
+               "__pipeline_wait_prior, cooperative_groups::wait; TMA: the mbarrier; wgmma: wait_group), then __syncthreads() if other threads are to see it";
     if (is_awaited(past, e))
         return "A loop waits for this write. Of an ordinary variable the compiler may read once what the loop reads, and then it waits "
                "for ever: put __syncthreads() in place of the loop; or make the variable volatile, or use atomics on both sides, with "
@@ -340,7 +340,8 @@ void check_cells(Region& region, const Event& e) {
         f.mend = "Free it after the last kernel that uses it";
     } else if (near) {
         char text[160];
-        f.mend = "Compare the index with the size first: the last block may have more threads than there are elements";
+        f.mend = "Compare the index with the size first: the last block may have more threads than there are elements. If it is compared, "
+                 "is it the right index? Of a matrix: row * columns + column";
         if (e.address == near->end)
             std::snprintf(text, sizeof text, "just past the end of ");
         else if (e.address > near->end)

@@ -1,9 +1,11 @@
 // cp.async: each thread copies 4, 8 or 16 bytes from global to shared memory, and goes on.
 #include <cstring>
 
+#include "emulator/cp_async.h"
+
 #include "async.h"
 #include "profile.h"
-#include "ptx.cuh"
+#include "regions.h"
 
 namespace emulator {
 namespace {
@@ -29,7 +31,8 @@ struct Events : BlockEvents {
             if (const Copy* copy = copies.unfinished())
                 return report_unfinished("an asynchronous copy (cp.async) is still on its way when its thread returns", copy->at,
                                          "commit it, and wait for its group before the data is used: "
-                                         "ptx::cp_async_commit(); ptx::cp_async_wait<0>()");
+                                         "ptx::cp_async_commit(); ptx::cp_async_wait<0>(); with cuda_pipeline.h "
+                                         "__pipeline_commit(); __pipeline_wait_prior(0)");
     }
 } events;
 
@@ -52,6 +55,16 @@ void cp_async(void* shared, const void* global, int bytes, int valid, Place at) 
     const Copy copy{static_cast<char*>(shared), static_cast<const char*>(global), bytes, valid, at};
     if (options.early) copy.land();
     of_thread[thread].open.push_back(copy);
+}
+
+bool is_global(const void* p) {
+#if defined(EMULATOR_CHECK)
+    const Region* region = regions::holding(reinterpret_cast<uintptr_t>(p));
+    return region && !region->is_shared();
+#else
+    (void)p;
+    return false;
+#endif
 }
 
 void cp_async_commit() { of_thread[self().index].commit(); }

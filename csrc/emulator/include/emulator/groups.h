@@ -214,13 +214,6 @@ EMULATOR_INLINE T exclusive_scan(const Group& group, T value, Combine combine = 
     return group.thread_rank() ? before : T();
 }
 
-template <class>
-constexpr bool is_emulated = false;
-template <class Group, class... Rest>
-void memcpy_async(const Group&, Rest...) {
-    static_assert(is_emulated<Group>, "cooperative_groups::memcpy_async is not emulated: copy with a loop, or with ptx::cp_async");
-}
-
 }  // namespace cooperative_groups
 
 #undef EMULATOR_AT

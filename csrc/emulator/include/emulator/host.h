@@ -36,6 +36,9 @@ namespace emulator {
 
 enum class MemoryKind { device, managed, pinned };
 
+// Behind all __managed__ variables of a file, wherever the compiler puts them: the end of the last page.
+asm(".pushsection mmb_managed, 1, \"aw\"\n.balign 4096\n.popsection");
+
 // A __device__, __constant__ or __managed__ variable; prepare.py declares one behind each.
 struct ProgramVariable {
     template <class T>
@@ -365,6 +368,9 @@ cudaError_t cudaMemGetInfo(size_t* available, size_t* total);
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* p, MMB_PLACE);
 cudaError_t cudaMemPrefetchAsync(const void* p, size_t bytes, int device, cudaStream_t = nullptr, MMB_PLACE);
 cudaError_t cudaMemAdvise(const void* p, size_t bytes, cudaMemoryAdvise advice, int device, MMB_PLACE);
+// since CUDA 13
+cudaError_t cudaMemPrefetchAsync(const void* p, size_t bytes, cudaMemLocation where, unsigned flags, cudaStream_t = nullptr, MMB_PLACE);
+cudaError_t cudaMemAdvise(const void* p, size_t bytes, cudaMemoryAdvise advice, cudaMemLocation where, MMB_PLACE);
 
 // ------------------------------------------------------------------ devices
 

@@ -6,7 +6,8 @@
 #define __host__
 #define __constant__ static
 #define __shared__ static  // one block runs at a time: one instance is exactly right
-#define __managed__
+// Each on pages of its own, which host/memory.cpp can close; host.h fills the last one.
+#define __managed__ __attribute__((section("mmb_managed"), aligned(4096)))
 #define __restrict __restrict__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))
