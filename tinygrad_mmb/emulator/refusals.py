@@ -42,7 +42,6 @@ NAMES = {
     "cudaSurfaceObject": "surfaces are not emulated: write the array itself",
     "cudaArray_t": "CUDA arrays are not emulated: cudaMallocPitch gives rows, too",
     "cudaMallocArray": "CUDA arrays are not emulated: cudaMallocPitch gives rows, too",
-    "__pipeline_arrive_on": "barriers of pipelines are not emulated: call __pipeline_wait_prior",
     "cudaIpc": "sharing memory between processes is not emulated",
     "cuInit": "the driver interface is not emulated: use the runtime's, as in cudaMalloc",
     "cuMemAlloc": "the driver interface is not emulated: use the runtime's, as in cudaMalloc",
