@@ -98,6 +98,10 @@ class Calls(Names):
         value = leaf.look.storage.value
         return value if leaf.look.region is None and value.node is node else INSIDE
 
+    def declines(self, args: Any, options: Any) -> bool:
+        """Whether a twin may not be asked: never here, its call takes this step's numbers."""
+        return False
+
     def twin(self, key: str, run: Any, *args: Any, **options: Any) -> Any:
         """One call of a twin from the kernel table."""
         if not self.listens:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tinygrad_mmb.autograd.storage import clock
+from tinygrad_mmb.backend.arrays import on_device
 
 
 class CacheInfo(NamedTuple):
@@ -73,6 +74,7 @@ class CapturedStep:
         self._counts = dict.fromkeys(("replays", "traces", "eager", "evicted"), 0)
         self._lock = threading.RLock()
         self._running = False
+        self._device: Any = None  # a DeviceSteps, once an argument lies on a GPU
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         from tinygrad_mmb.kernels import recorder
@@ -98,6 +100,8 @@ class CapturedStep:
 
         given = (args, kwargs)
         arrays = arrays_of(given)
+        if on_device(arrays):
+            return self._on_device().call(args, kwargs, arrays)
         for k, ready in enumerate(self.plans):
             if ready.guards.hold(given, arrays):
                 if k:
@@ -110,6 +114,12 @@ class CapturedStep:
                 self._counts["replays"] += 1
                 return result
         return self._trace(args, kwargs)
+
+    def _on_device(self) -> Any:
+        from tinygrad_mmb.capture.cuda_graph import DeviceSteps
+
+        self._device = self._device or DeviceSteps(self)
+        return self._device
 
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         from tinygrad_mmb.capture.alike import agree
@@ -148,12 +158,15 @@ class CapturedStep:
     def cache_info(self) -> CacheInfo:
         """Counts of replays, traces, eager calls, plans."""
         c = self._counts
-        return CacheInfo(c["replays"], c["traces"], c["eager"], len(self.plans), c["evicted"])
+        plans = len(self.plans) + (len(self._device.graphs) if self._device else 0)
+        return CacheInfo(c["replays"], c["traces"], c["eager"], plans, c["evicted"])
 
     def cache_clear(self) -> None:
         """Forget all plans and counts; the next calls trace anew."""
         with self._lock:
             self.plans.clear()
+            if self._device:
+                self._device.clear()
             self._forget_traces()
             self._refused.clear()
             self._counts = dict.fromkeys(self._counts, 0)
@@ -175,6 +188,8 @@ class CapturedStep:
         """The plan used last, as text: instructions, buffers, bytes, flops."""
         from tinygrad_mmb.capture.explain import explained
 
+        if self._device and not self.plans:
+            return str(self._device.explain())
         return explained(self.plan)
 
     def to_dot(self) -> str:

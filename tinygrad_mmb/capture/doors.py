@@ -94,7 +94,8 @@ def offer_door(witness: Witness, was: Any) -> Callable[..., bool]:
     """Kernel.offer: twins judge the true arrays; those whose ops are looked into decline."""
 
     def offer(kernel: Kernel, args: Any, options: Any, strict: bool) -> bool:
-        if witness.tracer.listens and is_looked_into(kernel):
+        tracer = witness.tracer
+        if tracer.listens and (is_looked_into(kernel) or tracer.declines(args, options)):
             return False
         taken: bool = was(kernel, mapped(tuple(args), true), mapped(options, true), strict)
         return taken

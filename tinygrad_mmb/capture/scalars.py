@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinygrad_mmb.capture.errors import CaptureError, said, user_line
-
-if TYPE_CHECKING:
-    from tinygrad_mmb.capture.tracer import Tracer
 
 
 class Scalar:
@@ -21,7 +18,7 @@ class Scalar:
 
     __slots__ = ("fixed", "text", "tracer", "value")
 
-    def __init__(self, tracer: Tracer, value: Any, text: str, fixed: bool) -> None:
+    def __init__(self, tracer: Any, value: Any, text: str, fixed: bool) -> None:
         self.tracer, self.value, self.text, self.fixed = tracer, value, text, fixed
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -47,13 +44,13 @@ class Scalar:
         return answer
 
     def __neg__(self) -> Scalar:
-        return Scalar(self.tracer, -self.value, f"(-{self.text})", self.fixed)
+        return type(self)(self.tracer, -self.value, f"(-{self.text})", self.fixed)
 
     def __pos__(self) -> Scalar:
         return self
 
     def __abs__(self) -> Scalar:
-        return Scalar(self.tracer, abs(self.value), f"abs({self.text})", self.fixed)
+        return type(self)(self.tracer, abs(self.value), f"abs({self.text})", self.fixed)
 
     def __hash__(self) -> int:
         return hash(self.text)
@@ -76,13 +73,13 @@ def _define(name: str, sign: str, compute: Callable[[Any, Any], Any]) -> None:
             return NotImplemented
         b, text, fixed = _parts(other)
         text = f"({self.text} {sign} {text})"
-        return Scalar(self.tracer, compute(self.value, b), text, self.fixed and fixed)
+        return type(self)(self.tracer, compute(self.value, b), text, self.fixed and fixed)
 
     def backward(self: Scalar, other: Any) -> Any:
         if not _is_number(other):
             return NotImplemented
         text = f"({other!r} {sign} {self.text})"
-        return Scalar(self.tracer, compute(other, self.value), text, self.fixed)
+        return type(self)(self.tracer, compute(other, self.value), text, self.fixed)
 
     setattr(Scalar, f"__{name}__", forward)
     setattr(Scalar, f"__r{name}__", backward)

@@ -183,6 +183,9 @@ def draw(source: random.Generator) -> int:
 def kept_of(x: Any, shape: tuple[int, ...], p: float, key: int) -> Array:
     """True for what stays, with probability 1 - p; where x is."""
     array = getattr(x, "array", x)
+    if hasattr(key, "upload"):  # in a CUDA graph: drawn and copied before each launch
+        mask: Array = key.upload(array, philox.kept, shape, p, key)
+        return mask
     return namespace(array).asarray(philox.kept(shape, p, key))
 
 

@@ -124,7 +124,7 @@ class Adam(Optimizer):
         if maximize:
             g = -g
         if weight_decay and decoupled_weight_decay:
-            theta *= 1 - lr * weight_decay
+            theta[...] = theta * (1 - lr * weight_decay)
         elif weight_decay:
             g = g + weight_decay * theta
         m[...] = beta1 * m + (1 - beta1) * g
