@@ -188,6 +188,25 @@ def test_what_no_graph_can_repeat_runs_as_it_is_and_says_why(name):
 
 
 @on_device
+def test_a_gradient_that_was_not_there_when_it_was_recorded_is_added_to():
+    w = tm.ones(3, requires_grad=True)
+
+    def step(x):
+        (w * x).sum().backward()
+
+    captured = tm.capture(step)
+    for k in range(4):  # zero_grad() outside, as some write it
+        w.grad = None
+        captured(tm.full((2, 3), float(k)))
+    assert captured.cache_info() == (2, 2, 0, 1, 0)
+    captured(tm.full((2, 3), 10.0))
+    np.testing.assert_array_equal(host(w.grad), np.full(3, 2.0 * (3 + 10)))
+    w.grad = None
+    captured(tm.full((2, 3), 5.0))
+    np.testing.assert_array_equal(host(w.grad), np.full(3, 2.0 * 5))
+
+
+@on_device
 def test_a_refused_step_has_counted_and_drawn_once():
     plain = Training()
 

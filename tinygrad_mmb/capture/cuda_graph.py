@@ -270,6 +270,7 @@ class CudaGraph:
         self.arrays = [t.__dict__["array"] for t in self.tensors]
         self.wanting = [t._requires_grad for t in self.tensors]
         self.written = [t.memory for t, version in alive if t.memory.version != version]
+        self.had = [(t, before(was) is not None) for t, was in seen.grads.values()]
         self.leaves = [(leaf, leaf.hooks, guards.seen_by(leaf.hooks) if leaf.hooks else [])
                        for t in self.tensors if (leaf := t._leaf) is not None]  # fmt: skip
         self.modules = Dictionaries(
@@ -293,6 +294,7 @@ class CudaGraph:
             and all(same(v, vars(x).get(k)) for x, was in self.objects for k, v in was.items())
             and all(map(operator.is_, [t.__dict__["array"] for t in self.tensors], self.arrays))
             and [t._requires_grad for t in self.tensors] == self.wanting
+            and all((t._grad is not None) == had for t, had in self.had)
             and all(leaf.hooks is hooks and (guards.seen_by(hooks) if hooks else []) == was
                     for leaf, hooks, was in self.leaves)
             and self.modules.hold()
