@@ -52,6 +52,21 @@ class Residual(nn.Module):
         return h + self.b(F.relu(self.a(h)))
 
 
+class Recurrent(nn.Module):
+    """h ← tanh(W x + U h) along x, whose weights take part each time; the last h, classified."""
+
+    def __init__(self, features: int, width: int, classes: int) -> None:
+        self.w = nn.Linear(features, width)
+        self.u = nn.Linear(width, width)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x: tm.Tensor) -> tm.Tensor:
+        h = F.relu(self.w(x[:, 0]))
+        for k in range(1, x.shape[1]):
+            h = tm.tanh(self.w(x[:, k]) + self.u(h))
+        return self.head(h)
+
+
 def adam(parameters: Any) -> optim.Optimizer:
     return optim.Adam(parameters, lr=1e-2)
 
@@ -64,6 +79,9 @@ def batches(rng: np.random.Generator, shape: tuple[int, ...], classes: int) -> l
         )
         for _ in range(3)
     ]
+
+
+KINDS = ("mlp", "residual", "cnn", "batch norm", "dropout", "recurrent")
 
 
 def network(kind: str) -> tuple[nn.Module, tuple[int, ...]]:
@@ -82,6 +100,8 @@ def network(kind: str) -> tuple[nn.Module, tuple[int, ...]]:
     if kind == "dropout":
         layers = (nn.Linear(12, 16), nn.GELU(), nn.Dropout(0.3), nn.LayerNorm(16), nn.Dropout(0.5))
         return nn.Sequential(*layers, nn.Linear(16, 5)), (8, 12)
+    if kind == "recurrent":
+        return Recurrent(6, 8, 5), (8, 4, 6)
     raise KeyError(kind)
 
 

@@ -11,7 +11,7 @@ import pytest
 import tinygrad_mmb as tm
 from tests.capture.by_hand import NEEDS_CPP
 from tests.capture.fragile import Fragile, broken
-from tests.capture.steps import Training, training
+from tests.capture.steps import KINDS, Training, training
 from tinygrad_mmb import optim
 from tinygrad_mmb.capture import compiler
 from tinygrad_mmb.capture.compiled import CompiledReplay
@@ -56,7 +56,7 @@ def replay_of(captured: Any) -> CompiledReplay:
     return replay
 
 
-@pytest.mark.parametrize("kind", ["mlp", "residual", "cnn", "batch norm", "dropout"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["momentum", "Adam"])
 def test_ten_steps_are_those_of_the_plain_step(kind, name):
     made = training(kind, OPTIMIZERS[name])

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 import tinygrad_mmb as tm
-from tests.capture.steps import Training, assert_same, batches, network, training
+from tests.capture.steps import KINDS, Training, assert_same, batches, network, training
 from tinygrad_mmb import nn, optim
 from tinygrad_mmb.backend import namespace
 from tinygrad_mmb.nn import functional as F  # noqa: N812 - PyTorch's habit
 
 pytestmark = pytest.mark.host_only("capture runs steps on the CPU")
 
-KINDS = ("mlp", "residual", "cnn", "batch norm", "dropout")
 OPTIMIZERS: dict[str, Any] = {
     "SGD": lambda p: optim.SGD(p, lr=0.1, weight_decay=0.01),
     "momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9),

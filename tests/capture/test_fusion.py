@@ -82,6 +82,23 @@ def test_a_result_turned_and_a_column_are_no_part_of_a_product():
     np.testing.assert_allclose(shifted.numpy(), exact, rtol=1e-4, atol=1e-5)
 
 
+def test_a_sum_of_two_products_is_part_of_one_of_them():
+    """The gradient of a weight that takes part twice."""
+    x, y, w = tm.randn(7, 6), tm.randn(4, 6), tm.randn(6, 5).requires_grad_()
+
+    def step() -> tm.Tensor:
+        w.grad = None
+        (x @ w).sum().backward()
+        (y @ w).exp().sum().backward()
+        return x.sum()
+
+    made, _ = captured(step)
+    assert sorted(products(made)) == [(), (), ("add",)]
+    a, b, c = (k.detach().numpy().astype(np.float64) for k in (x, y, w))
+    expected = a.T @ np.ones((7, 5)) + b.T @ np.exp(b @ c)
+    np.testing.assert_allclose(w.grad.numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_a_result_that_somebody_else_reads_stays_alone():
     x, w = tm.randn(4, 6), tm.randn(6, 5)
     b = tm.randn(5)

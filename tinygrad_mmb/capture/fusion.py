@@ -31,7 +31,7 @@ def fuse(program: Program) -> None:
         if not is_product(program, node):
             continue
         chain = Chain(program, node)
-        while chain.take(users, wanted):
+        while chain.take(users, wanted, taken):
             pass
         if chain.nodes and not chain.overwritten(at, position[chain.nodes[-1]]):
             taken |= dict.fromkeys((node, *chain.nodes[:-1]))
@@ -71,13 +71,19 @@ class Chain:
         """What has been computed so far."""
         return (self.nodes or [self.node])[-1].outputs[0]
 
-    def take(self, users: dict[Value, list[Node]], wanted: set[Value]) -> bool:
-        """Take over the only reader of the result, if a product can do what it does."""
+    def take(
+        self, users: dict[Value, list[Node]], wanted: set[Value], taken: dict[Node, Node | None]
+    ) -> bool:
+        """Take over the only reader of the result, if a product can do what it does. The sum of two
+        products belongs to the first of them.
+        """
         readers = {id(u): u for u in users.get(self.result, ()) if u.kind != "view"}
         if len(readers) != 1 or self.result in wanted:
             return False
         one = next(iter(readers.values()))
         if one.kind != "ufunc" or one.options or one.outputs[0] in self.program.homes:
+            return False
+        if one in taken:
             return False
         y = one.outputs[0]
         mine = [isinstance(x, Value) and self.is_result(x, y) for x in one.args]

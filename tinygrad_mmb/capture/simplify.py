@@ -13,6 +13,7 @@ from tinygrad_mmb.capture.alike import exactly
 from tinygrad_mmb.capture.compare import Input
 from tinygrad_mmb.capture.graph import Node, Region, Value, mapped
 from tinygrad_mmb.capture.trace import Leaf, Trace
+from tinygrad_mmb.kernels.cpu import cross_entropy
 
 
 class Program:
@@ -100,8 +101,23 @@ class Program:
                 if same is not None and same is not value:
                     self.alias[value] = same
                     continue
+            elif (written := self._written_ahead(node)) is not None:
+                self.alias[node.outputs[0]] = written
+                continue
             kept.append(node)
         self.nodes = kept
+
+    def _written_ahead(self, node: Node) -> Value | None:
+        """The gradient that cross-entropy has written with its loss, if it starts from 1."""
+        if node.function is not cross_entropy.batch_cross_entropy_backward:
+            return None
+        g, dx, result = node.args[0], node.args[-1], node.outputs[0]
+        if g.node.kind != "copy" or g.node.args != (1,) or not self.lasts(g):
+            return None
+        if not any(dx in n.writes for n in self.nodes if n is not node):
+            self.spoilt.discard(dx)  # this call gives it as it is
+        lies_alike = (dx.shape, dx.strides) == (result.shape, result.strides)
+        return dx if lies_alike and self.lasts(dx) else None
 
     def _copied(self, node: Node, value: Value) -> Value | None:
         """The value that a copy repeats, if it may stand for it."""
