@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 import tinygrad_mmb as tm
 from tests.capture.by_hand import NEEDS_CPP
 from tinygrad_mmb.nn import functional as F  # noqa: N812 - PyTorch's habit
+from tinygrad_mmb.ops.convolution import conv2d_relu
 
 pytestmark = NEEDS_CPP
 
-N = 5  # everything is (N, N), or becomes so again by broadcasting
+N = 5  # matrices are (N, N), or become so again by broadcasting
+SHAPE = (2, 3, 6, 5)  # of images
 ONE: dict[str, Any] = {
     "relu": F.relu,
     "tanh": tm.tanh,
@@ -39,31 +41,68 @@ TWO: dict[str, Any] = {
     "maximum": tm.maximum,
     "loss": lambda a, b: a * F.cross_entropy(b, tm.tensor([1, 0, 4, 2, 2])),
 }
+IMAGES: dict[str, Any] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "tanh": tm.tanh,
+    "largest": lambda a: F.max_pool2d(a, 3, stride=1, padding=1),
+    "mean": lambda a: F.avg_pool2d(a, 3, stride=1, padding=1),
+    "normed": lambda a: F.batch_norm(a, None, None, training=True),
+    "softmax": lambda a: tm.softmax(a, dim=1),
+    "turned": lambda a: a.flip(3),
+    "halved": lambda a: F.max_pool2d(a, (2, 1)).repeat(1, 1, 2, 1),
+}
+FILTERS: dict[str, Any] = {
+    "conv": lambda a, w: F.conv2d(a, w, padding=1),
+    "conv relu": lambda a, w: F.relu(F.conv2d(a, w, w[0, 0, 0], padding=1)),
+    "joined": lambda a, w: conv2d_relu(a, w, None, padding=1),
+    "conv and pool": lambda a, w: F.max_pool2d(F.relu(F.conv2d(a, w, padding=1)), 3, 1, 1),
+    "groups": lambda a, w: F.conv2d(a, w[:, :1], groups=3, padding=1),
+}
+BOTH: dict[str, Any] = {"add": lambda a, b: a + b, "mul": lambda a, b: a * b, "maximum": tm.maximum}
 Program = list[tuple[str, int, int]]
 
 
-@st.composite
-def programs(draw: Any) -> Program:
+def programs(names: list[str]) -> st.SearchStrategy[Program]:
     """Instructions (operation, operand, operand): operands count back from the newest value."""
-    names = st.sampled_from([*ONE, *TWO, "product", "linear", "relu", "add"])
     back = st.integers(1, 5)
-    return draw(st.lists(st.tuples(names, back, back), min_size=2, max_size=14))
+    return st.lists(st.tuples(st.sampled_from(names), back, back), min_size=2, max_size=14)
 
 
-def run(program: Program, values: list[tm.Tensor]) -> tm.Tensor:
-    """The loss: the mean of the last two values."""
-    stack = list(values)
+MATRICES = programs([*ONE, *TWO, "product", "linear", "relu", "add"])
+PICTURES = programs([*IMAGES, *FILTERS, *BOTH, "conv", "joined", "conv and pool"])
+
+
+def matrices(program: Program, x: tm.Tensor, weights: list[tm.Tensor]) -> list[tm.Tensor]:
+    """All values, the weights among them."""
+    stack = [x, *weights]
     for name, i, j in program:
         a, b = stack[-min(i, len(stack))], stack[-min(j, len(stack))]
         y = ONE[name](a) if name in ONE else TWO[name](a, b)
         stack.append(tm.tanh(y) if name in ("product", "linear", "mul") else y)
-    return (stack[-1] * 1.5 + stack[-2]).mean()
+    return stack
 
 
-def same_as_plain(program: Program, dtype: Any, tolerance: float) -> None:
+def pictures(program: Program, x: tm.Tensor, weights: list[tm.Tensor]) -> list[tm.Tensor]:
+    """All images; the weights are filters."""
+    stack = [x, x * 0.5]
+    for name, i, j in program:
+        a, b = stack[-min(i, len(stack))], stack[-min(j, len(stack))]
+        if name in FILTERS:
+            y = FILTERS[name](a, weights[j % 2])
+        else:
+            y = IMAGES[name](a) if name in IMAGES else BOTH[name](a, b)
+        stack.append(tm.tanh(y) if name in ("conv", "groups", "mul") else y)
+    return stack
+
+
+def same_as_plain(
+    run: Any, program: Program, x: tuple[int, ...], w: tuple[int, ...], dtype: Any, tolerance: float
+) -> None:
+    """Six steps with x and two weights of these shapes; the loss is made of the last two values."""
     rng = np.random.default_rng(0)
-    batches = [tm.tensor(rng.standard_normal((N, N)).astype(dtype)) for _ in range(6)]
-    start = [rng.standard_normal((N, N)).astype(dtype) for _ in range(2)]
+    batches = [tm.tensor(rng.standard_normal(x).astype(dtype)) for _ in range(6)]
+    start = [rng.standard_normal(w).astype(dtype) for _ in range(2)]
 
     def trained(captured: bool) -> list[np.ndarray]:
         weights = [tm.tensor(w.copy(), requires_grad=True) for w in start]
@@ -71,7 +110,8 @@ def same_as_plain(program: Program, dtype: Any, tolerance: float) -> None:
 
         def step(x: tm.Tensor) -> tm.Tensor:
             optimizer.zero_grad()
-            loss = run(program, [x, *weights])
+            stack = run(program, x, weights)
+            loss = (stack[-1] * 1.5 + stack[-2]).mean()
             if loss.requires_grad:
                 loss.backward()
             optimizer.step()
@@ -96,13 +136,28 @@ def kernels() -> None:
     """Those that stand in unasked."""
 
 
-@given(program=programs())
-def test_a_plan_in_cpp_does_what_the_step_does(program):
-    same_as_plain(program, np.float64, 1e-9)
+@given(program=MATRICES)
+def test_a_plan_of_matrices_in_cpp_does_what_the_step_does(program):
+    same_as_plain(matrices, program, (N, N), (N, N), np.float64, 1e-9)
+
+
+@given(program=PICTURES)
+def test_a_plan_of_images_in_cpp_does_what_the_step_does(program):
+    same_as_plain(pictures, program, SHAPE, (3, 3, 3, 3), np.float64, 1e-9)
+
+
+PRECISIONS = st.sampled_from([(np.float64, 1e-9), (np.float32, 1e-3)])
 
 
 @pytest.mark.slow
 @settings(max_examples=1500)
-@given(program=programs(), dtype=st.sampled_from([(np.float64, 1e-9), (np.float32, 1e-3)]))
-def test_a_plan_in_cpp_does_what_the_step_does_many_times(program, dtype):
-    same_as_plain(program, *dtype)
+@given(program=MATRICES, precision=PRECISIONS)
+def test_many_plans_of_matrices_in_cpp_do_what_the_step_does(program, precision):
+    same_as_plain(matrices, program, (N, N), (N, N), *precision)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000)
+@given(program=PICTURES)
+def test_many_plans_of_images_in_cpp_do_what_the_step_does(program):
+    same_as_plain(pictures, program, SHAPE, (3, 3, 3, 3), np.float64, 1e-9)
