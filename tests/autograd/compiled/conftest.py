@@ -1,4 +1,6 @@
-"""Tests of the twins in C++: they need _cpu, and leave the twins in place."""
+"""Tests of the engine in C++: they need _cpu, and leave it in place. They look at calls for which
+no kernels are named, also in a session that names some (pytest --kernels numba).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import pytest
 
 from tinygrad_mmb import compiled
 from tinygrad_mmb.backend.extension import load
+from tinygrad_mmb.kernels.registry import use_kernels
 
 
 @pytest.fixture(autouse=True)
@@ -15,5 +18,6 @@ def twins_in_place() -> Iterator[None]:
     if not load("cpu").active:
         pytest.skip("there is no _cpu here")
     compiled.use_compiled()
-    yield
+    with use_kernels("auto"):
+        yield
     compiled.use_compiled()
