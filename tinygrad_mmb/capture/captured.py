@@ -116,7 +116,7 @@ class CapturedStep:
         return self._trace(args, kwargs)
 
     def _on_device(self) -> Any:
-        from tinygrad_mmb.capture.cuda_graph import DeviceSteps
+        from tinygrad_mmb.capture.device_steps import DeviceSteps
 
         self._device = self._device or DeviceSteps(self)
         return self._device
@@ -124,9 +124,9 @@ class CapturedStep:
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         from tinygrad_mmb.capture.alike import agree
         from tinygrad_mmb.capture.errors import CaptureError
-        from tinygrad_mmb.capture.guards import mode, signature
         from tinygrad_mmb.capture.pause import collector_paused
         from tinygrad_mmb.capture.ready import traced
+        from tinygrad_mmb.capture.surroundings import mode, signature
 
         key = (mode(), signature((args, kwargs)))
         if any(agree(key, old) for old in self._refused):

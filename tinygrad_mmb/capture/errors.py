@@ -18,6 +18,10 @@ class CaptureError(RuntimeError):
     """A step, or a part of it, that cannot be captured. Nothing was changed by the refused call."""
 
 
+class UnsettledError(CaptureError):
+    """A step that did not do what it did in the call before: the next one may."""
+
+
 class UntraceableError(Exception):
     """Inside the forward of one op: it is to be recorded as one call, not looked into."""
 

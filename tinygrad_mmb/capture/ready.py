@@ -12,7 +12,7 @@ from tinygrad_mmb.capture.compiled import CompiledReplay
 from tinygrad_mmb.capture.compiler import is_wanted
 from tinygrad_mmb.capture.errors import CaptureError
 from tinygrad_mmb.capture.fusion import fuse
-from tinygrad_mmb.capture.guards import Guards, watched
+from tinygrad_mmb.capture.guards import Guards
 from tinygrad_mmb.capture.natively import in_place
 from tinygrad_mmb.capture.plan import Lowering, Plan
 from tinygrad_mmb.capture.pooled import gate_at_maxima
@@ -20,6 +20,7 @@ from tinygrad_mmb.capture.replay import Replay
 from tinygrad_mmb.capture.schedule import scheduled
 from tinygrad_mmb.capture.simplify import Program
 from tinygrad_mmb.capture.storage import digest
+from tinygrad_mmb.capture.surroundings import watched
 from tinygrad_mmb.capture.trace import Trace, arrays_of, trace
 
 LARGE = 1 << 22  # bytes of an arena: for smaller ones it is not worth the page faults

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_mmb.capture.errors import CaptureError, said, user_line
+from tinygrad_mmb.optim.optimizer import option
+
+NUMBERS = (int, float)
 
 
 class Scalar:
@@ -57,6 +60,17 @@ class Scalar:
 
     def __repr__(self) -> str:
         return self.text
+
+
+def symbols(
+    kind: type[Scalar], tracer: Any, read: Callable[..., Any], args: tuple[Any, ...], value: Any
+) -> Any:
+    """Note among `tracer.reads` that read(*args) gave `value`; its numbers as those of `kind`."""
+    text, fixed = f"h{len(tracer.reads)}", read is option
+    tracer.reads.append((read, args, value))
+    if type(value) is tuple and all(type(x) in NUMBERS for x in value):
+        return tuple([kind(tracer, x, f"{text}[{k}]", fixed) for k, x in enumerate(value)])
+    return kind(tracer, value, text, fixed) if type(value) in NUMBERS else value
 
 
 def _is_number(x: Any) -> bool:

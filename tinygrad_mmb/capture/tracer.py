@@ -12,16 +12,14 @@ from tinygrad_mmb.capture.errors import UntraceableError
 from tinygrad_mmb.capture.graph import mapped
 from tinygrad_mmb.capture.places import as_tuple, is_basic, is_whole, put_places, take_places
 from tinygrad_mmb.capture.recording import Namespace, Recording, plain, true
-from tinygrad_mmb.capture.scalars import Scalar
+from tinygrad_mmb.capture.scalars import Scalar, symbols
 from tinygrad_mmb.capture.storage import shares
-from tinygrad_mmb.optim.optimizer import option
 
 SHAPES = {np.broadcast_to, np.reshape, np.transpose, np.swapaxes, np.moveaxis, np.expand_dims,
           np.squeeze, np.ravel, np.flip, np.atleast_1d, np.atleast_2d, np.diagonal}  # fmt: skip
 HOST = {np.shape, np.ndim, np.size, np.result_type, np.may_share_memory, np.shares_memory,
         np.can_cast, np.zeros_like, np.ones_like, np.iscomplexobj, np.isrealobj,
         np.broadcast_shapes, np.min_scalar_type}  # fmt: skip
-NUMBERS = (int, float)
 
 
 class Tracer(Calls):
@@ -160,11 +158,7 @@ class Tracer(Calls):
         self.before_host(read, args)
         with self.unseen():
             value = read(*args)
-        text, fixed = f"h{len(self.reads)}", read is option
-        self.reads.append((read, args, value))
-        if type(value) is tuple and all(type(x) in NUMBERS for x in value):
-            return tuple([Scalar(self, x, f"{text}[{k}]", fixed) for k, x in enumerate(value)])
-        return Scalar(self, value, text, fixed) if type(value) in NUMBERS else value
+        return symbols(Scalar, self, read, args, value)
 
     def decide(self, x: Recording, exact: bool) -> bool:
         """Whether the host may read x: one whole number that depends only on whole numbers given
