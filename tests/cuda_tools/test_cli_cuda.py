@@ -137,6 +137,18 @@ def test_compile_errors_stand_at_the_students_lines(mmb, empty_folder):
             "asks for libcu++, which is not emulated: take __syncthreads, atomicAdd",
         ),
         (
+            "int main() {}\n__device__ void f(Barrier* b) { __pipeline_arrive_on(b); }",
+            "a.cu:2: __pipeline_arrive_on: barriers of pipelines are not emulated",
+        ),
+        (
+            "int main() {}\n__shared__ __mbarrier_t b;",
+            "a.cu:2: __mbarrier_t: barriers of pipelines are not emulated",
+        ),
+        (
+            "#include <cuda_awbarrier.h>\nint main() {}",
+            "asks for the barrier interface, which is not emulated",
+        ),
+        (
             'int main() {}\n__device__ void f() { asm volatile("bar.sync 0;"); }',
             "a.cu:2: inline PTX",
         ),

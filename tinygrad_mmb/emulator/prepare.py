@@ -61,7 +61,7 @@ class Prepared:
     has_main: bool
     includes: list[tuple[int, str]]  # line, "name.h" or <name.h>
     assembly: list[int]  # lines with inline PTX
-    names: list[tuple[int, str]]  # of CUDA that the code uses: line, name
+    names: list[tuple[int, str]]  # that the code uses: first line, name
     broken: list[tuple[int, str]]  # rules of nvcc: line, and why
     functions: list[tuple[int, int]]  # first and last line of every function for the device
     edits: list[tuple[int, int, str]] = field(default_factory=list)
@@ -556,12 +556,12 @@ class Pass:
         ]
 
     def _names(self) -> list[tuple[int, str]]:
-        starts = ("cu", "tex")
-        return [
-            (self.line(i), t.text)
-            for i, t in enumerate(self.code)
-            if t.kind == "name" and t.text.startswith(starts)
-        ]
+        """Every name once, with the line where it first stands."""
+        first: dict[str, int] = {}
+        for i, t in enumerate(self.code):
+            if t.kind == "name" and t.text not in first:
+                first[t.text] = self.line(i)
+        return [(line, name) for name, line in first.items()]
 
     def _functions(self) -> list[tuple[int, int]]:
         found = set()
