@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_mmb.emulator.prepare import names_allocated, prepare
+from tinygrad_mmb.emulator.allocations import names_allocated
+from tinygrad_mmb.emulator.prepare import prepare
 from tinygrad_mmb.emulator.tokens import is_code, tokens
 
 PIECES = [

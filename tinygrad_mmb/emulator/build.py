@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tinygrad_mmb.emulator import errors
-from tinygrad_mmb.emulator.prepare import Kernel, Prepared, prepare
+from tinygrad_mmb.emulator.prepare import Prepared, prepare
 from tinygrad_mmb.emulator.refusals import refusals
+from tinygrad_mmb.emulator.signatures import Kernel
 from tinygrad_mmb.kernels.launch import cache, compile
 
 # A debugger wants every variable where the source has it.

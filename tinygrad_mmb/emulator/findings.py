@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_mmb.emulator.advice import ADVICE, Advice
+from tinygrad_mmb.emulator.allocations import names_allocated
 from tinygrad_mmb.emulator.build import Program
-from tinygrad_mmb.emulator.prepare import names_allocated
 
 Index = tuple[int, int, int]
 FROM_LINE = re.compile(r"memory allocated at ([^:\s]+):(\d+)(?:#(\d+))?")

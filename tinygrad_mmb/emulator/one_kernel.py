@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygrad_mmb.emulator.prepare import Kernel, Parameter
+from tinygrad_mmb.emulator.signatures import Kernel, Parameter
 
 C_TYPES = {
     "float": "f4", "double": "f8", "__half": "f2", "half": "f2", "bool": "?",

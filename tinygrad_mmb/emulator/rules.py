@@ -6,10 +6,7 @@ with no word before its name that could be a macro for __device__. Of callers on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tinygrad_mmb.emulator.prepare import Pass
+from tinygrad_mmb.emulator.source import Source
 
 DEVICE = {"__global__", "__device__"}
 PLAIN = {
@@ -18,7 +15,7 @@ PLAIN = {
 }  # fmt: skip
 
 
-def broken(source: Pass) -> list[tuple[int, str]]:
+def broken(source: Source) -> list[tuple[int, str]]:
     """Calls that nvcc would not compile: line, and why."""
     spaces = spaces_of(source)
     found = []
@@ -56,7 +53,7 @@ def reason(name: str, space: set[str], caller: set[str], before: str) -> str | N
     return None
 
 
-def spaces_of(source: Pass) -> dict[str, set[str]]:
+def spaces_of(source: Source) -> dict[str, set[str]]:
     """The words before the name of each certain function: {"f": {"__device__", "float"}}."""
     found: dict[str, set[str]] = {}
     uncertain = set()
@@ -84,7 +81,7 @@ def spaces_of(source: Pass) -> dict[str, set[str]]:
     return {name: words for name, words in found.items() if name not in uncertain}
 
 
-def is_behind_a_condition(source: Pass, begin: int) -> bool:
+def is_behind_a_condition(source: Source, begin: int) -> bool:
     """Whether an #endif comes just before: words like __device__ may stand in front of it."""
     j = begin - 1
     while j > 0 and source.code[j].directive and source.text(j) != "#":

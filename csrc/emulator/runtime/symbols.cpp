@@ -50,7 +50,7 @@ bool is_of_the_emulator(const char* mangled) {
            !std::strncmp(mangled, "_ZGV", 4);
 }
 
-// Shared memory is static: inside a kernel, or in the namespace that prepare.py puts around it.
+// Shared memory is static: inside a kernel, or in the namespace that variables.py puts around it.
 bool is_shared(const char* mangled) { return !std::strncmp(mangled, "_ZZ", 3) || std::strstr(mangled, "9mmb_block"); }
 
 void read_symbols(Library& library, const char* file, std::size_t bytes, std::uintptr_t base) {

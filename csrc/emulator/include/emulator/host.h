@@ -39,7 +39,7 @@ enum class MemoryKind { device, managed, pinned };
 // Behind all __managed__ variables of a file, wherever the compiler puts them: the end of the last page.
 asm(".pushsection mmb_managed, 1, \"aw\"\n.balign 4096\n.popsection");
 
-// A __device__, __constant__ or __managed__ variable; prepare.py declares one behind each.
+// A __device__, __constant__ or __managed__ variable; variables.py declares one behind each.
 struct ProgramVariable {
     template <class T>
     ProgramVariable(const char* name, T& variable, const char* kind) : ProgramVariable(name, kind, &variable, sizeof(T)) {}
