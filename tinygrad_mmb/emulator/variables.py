@@ -44,7 +44,7 @@ def rewrite_shared(source: Source, i: int) -> None:
 
 
 def alignment_first(source: Source, i: int) -> None:
-    """__shared__ alignas(16) becomes alignas(16) __shared__: the macro says what must come later."""
+    """__shared__ alignas(16) becomes alignas(16) __shared__: static goes last."""
     opening = i + 2
     if source.text(i + 1) == "alignas" and opening in source.partner:
         put = f"{source.between(i + 1, source.partner[opening])} {source.text(i)}"
