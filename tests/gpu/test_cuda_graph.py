@@ -1,4 +1,4 @@
-"""Captured steps as CUDA graphs on a real GPU: tests/capture/test_cuda_graph.py with --device cuda.
+"""Captured steps as CUDA graphs on a real GPU: tests/capture/cuda_graph with --device cuda.
 
 Not run on a GPU yet.
 """
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_graph_on_a_device_repeats_the_step():
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--device", "cuda",
-         "tests/capture/test_cuda_graph.py"],
+         "tests/capture/cuda_graph"],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]

@@ -9,7 +9,7 @@ in memory of the device that stays where it is:
     all that is computed     lies in a memory pool that nobody else takes from
 
 A replay fills these, launches the graph and copies the results. When it holds is asked by the same
-questions as of a plan (surroundings.py).
+questions as of a plan (surroundings.py), and of the numbers in the arguments (questions.py).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from tinygrad_mmb.capture.errors import CaptureError, UnsettledError
 from tinygrad_mmb.capture.graph import mapped
 from tinygrad_mmb.capture.literals import Call, Literals, noted
 from tinygrad_mmb.capture.pause import collector_paused
+from tinygrad_mmb.capture.questions import Answers, Question, answered
 from tinygrad_mmb.capture.surroundings import Surroundings, outside, watched
 from tinygrad_mmb.capture.trace import Leaf, arrays_of
 from tinygrad_mmb.capture.witness import Witness, before, nobody
@@ -62,11 +63,19 @@ class Seen(Witness):
 class CudaGraph:
     """One signature of a step as a CUDA graph.
 
-    `did`: what the last call without recording did (literals.py).
+    `did`, `asked`: what the last call without recording did (literals.py) and what it asked of its
+    arguments (questions.py).
     Raises: CaptureError, or what CUDA says, if it cannot be made; the step has then done nothing.
     """
 
-    def __init__(self, step: Callable[..., Any], args: Any, kwargs: Any, did: list[Call]) -> None:
+    def __init__(
+        self,
+        step: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        did: list[Call],
+        asked: list[Question],
+    ) -> None:
         xp = sys.modules["cupy"]
         given, self.pool = (args, kwargs), xp.cuda.MemoryPool()
         named, objects = outside(step), watched(step, given)
@@ -74,11 +83,14 @@ class CudaGraph:
         self.numbers = Numbers(xp)
         self.inputs: list[tuple[Tensor, Tensor]] = []  # as handed in, and the graph's own
         args, kwargs = mapped(given, self._argument)
+        self.answers = Answers(asked, arrays)
+        self.answers.places = arrays_of((args, kwargs))
         seen = Seen(self.numbers)
         stream = xp.cuda.Stream(non_blocking=True)
         try:
             with (
                 noted(Literals(did)),
+                answered(self.answers),
                 collector_paused(),
                 opened(seen),
                 recorded(xp, stream, self.pool) as made,
@@ -101,6 +113,7 @@ class CudaGraph:
         grads = [(t, before(was) is not None) for t, was in seen.grads.values()]
         self.surroundings = Surroundings(step, given, objects, seen, tensors, grads, arrays)
         self.inputs.clear()
+        self.answers.places.clear()
         self.numbers.before_host = nobody  # it would keep what the step found alive
         self.first: list[Any] | None = [value for _, _, value in self.numbers.reads]
 
@@ -137,6 +150,10 @@ class CudaGraph:
             raise CaptureError("it adds to gradients of before: zero_grad() inside the step")
         if any(own.memory.version for _, own in self.inputs):
             raise CaptureError("it writes into an argument")
+
+    def holds(self, given: Any, arrays: list[Any]) -> bool:
+        """Whether a launch would do what the step does with these arguments."""
+        return self.surroundings.hold(given, arrays) and self.answers.hold(arrays)
 
     def launch(self, arrays: list[Any]) -> Any:
         """One step: the inputs, the graph, and copies of the results."""

@@ -14,6 +14,7 @@ from tinygrad_mmb.capture.alike import agree
 from tinygrad_mmb.capture.cuda_graph import CudaGraph, release
 from tinygrad_mmb.capture.errors import UnsettledError, is_ours, said
 from tinygrad_mmb.capture.literals import Call, Literals, noted
+from tinygrad_mmb.capture.questions import Question, Questions, answered
 from tinygrad_mmb.capture.ready import PATIENCE
 from tinygrad_mmb.capture.surroundings import mode, signature
 
@@ -28,6 +29,7 @@ class Known:
     key: Any
     calls: int = 0
     did: list[Call] = field(default_factory=list)
+    asked: list[Question] = field(default_factory=list)
     unsettled: int = 0  # recordings in a row that did something else than the call before
 
 
@@ -44,7 +46,7 @@ class DeviceSteps:
         """One step."""
         counts, step, given = self.captured._counts, self.captured.step, (args, kwargs)
         for k, graph in enumerate(self.graphs):
-            if graph.surroundings.hold(given, arrays):
+            if graph.holds(given, arrays):
                 self.graphs.insert(0, self.graphs.pop(k))
                 counts["replays"] += 1
                 return graph.launch(arrays)
@@ -56,17 +58,18 @@ class DeviceSteps:
         if known is None:
             self._known.append(known := Known(key))
         if known.calls < WARM_UPS:
-            return self._warm_up(known, args, kwargs)
+            return self._warm_up(known, args, kwargs, arrays)
         try:
-            graph = CudaGraph(step, args, kwargs, known.did)
+            graph = CudaGraph(step, args, kwargs, known.did, known.asked)
         except Exception as error:
             known.unsettled += 1
             if isinstance(error, UnsettledError) and known.unsettled < PATIENCE:
-                return self._warm_up(known, args, kwargs)
+                return self._warm_up(known, args, kwargs, arrays)
+            counts["eager"] += 1
+            result = step(*args, **kwargs)  # which raises what is the step's own error
             line = line_of(error.__traceback__)
             self.refused.append((key, f"{line}: {type(error).__name__}: {error}"))
-            counts["eager"] += 1
-            return step(*args, **kwargs)
+            return result
         known.unsettled = 0
         self.graphs.insert(0, graph)
         while len(self.graphs) > self.captured.max_plans:
@@ -75,14 +78,16 @@ class DeviceSteps:
         counts["replays"] += 1
         return graph.launch(arrays)
 
-    def _warm_up(self, known: Known, args: Any, kwargs: Any) -> Any:
-        """The step as it is; what it hands to its operations is noted for the recording."""
+    def _warm_up(self, known: Known, args: Any, kwargs: Any, arrays: list[Any]) -> Any:
+        """The step as it is; what it hands to its operations, and what it asks of its arguments, is
+        noted for the recording.
+        """
         self.captured._counts["traces"] += 1
         known.calls += 1
-        literals = Literals()
-        with noted(literals):
+        literals, questions = Literals(), Questions(arrays)
+        with noted(literals), answered(questions):
             result = self.captured.step(*args, **kwargs)
-        known.did = literals.found
+        known.did, known.asked = literals.found, questions.found
         return result
 
     def clear(self) -> None:

@@ -12,7 +12,9 @@ from tinygrad_mmb.autograd.fused import Composite, Fused
 from tinygrad_mmb.autograd.grad_mode import recording
 from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
 from tinygrad_mmb.backend import Array, DType, namespace
+from tinygrad_mmb.kernels import recorder
 from tinygrad_mmb.ops.dimensions import require_tensor
+from tinygrad_mmb.ops.gathering import Gather
 from tinygrad_mmb.ops.loss import reduction_of, refuse_integers
 from tinygrad_mmb.ops.writing import unchanged
 
@@ -306,24 +308,30 @@ def safe_classes(target: Any, classes: int, ignore_index: int) -> tuple[Any, Any
     Raises: IndexError for a class that is not there.
     """
     t = getattr(target, "array", target)
-    xp = namespace(t)
+    some_ignored, some_wrong = recorder.answer(judged, t, classes, ignore_index)
     t = t.astype(backend.int64)
-    ignored = t == ignore_index
-    if ignored.any():
-        t = xp.where(ignored, 0, t)
-    else:
-        ignored = None
-    bad = (t < 0) | (t >= classes) if ignored is None else ((t < 0) | (t >= classes)) & ~ignored
-    if bad.any():
+    if some_wrong:
+        wrong = t[((t < 0) | (t >= classes)) & (t != ignore_index)].ravel()[0]
         raise IndexError(
-            f"target {int(t[bad].ravel()[0])} is out of bounds: there are {classes} "
+            f"target {int(wrong)} is out of bounds: there are {classes} "
             f"classes, 0 to {classes - 1}, and ignore_index is {ignore_index}"
         )
+    ignored = t == ignore_index if some_ignored else None
+    if ignored is not None:
+        t = namespace(t).where(ignored, 0, t)
     if isinstance(target, Tensor):
         safe = wrap(t)
         safe._storage = target.memory  # so that a write to the target is noticed in backward
         return None if ignored is None else wrap(ignored), safe
     return ignored, t
+
+
+def judged(t: Array, classes: int, ignore_index: int) -> tuple[bool, bool]:
+    """(whether some are ignored, whether some of the others are no classes)."""
+    t = t.astype(backend.int64)
+    ignored, wrong = t == ignore_index, (t < 0) | (t >= classes)
+    some_ignored = bool(ignored.any())
+    return some_ignored, bool((wrong & ~ignored if some_ignored else wrong).any())
 
 
 def class_weights(target: Any, weight: Any, ignore_index: int, dtype: DType) -> Any:
@@ -344,8 +352,8 @@ def taken(weight: Any, t: Any) -> Any:
 
 
 def pick(x: Any, t: Any) -> Any:
-    """x[n, tₙ] for x (N, C, ...) and classes t (N, ...)."""
-    return ops.squeeze(ops.gather(x, 1, ops.unsqueeze(t, 1)), 1)
+    """x[n, tₙ] for x (N, C, ...) and classes t (N, ...), all of which are there."""
+    return ops.squeeze(Gather.apply(x, 1, ops.unsqueeze(t, 1)), 1)
 
 
 def order_of(input: Any, target: Any) -> str:

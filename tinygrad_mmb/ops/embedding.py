@@ -10,7 +10,9 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.grad_mode import no_grad
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, add_at, namespace
+from tinygrad_mmb.kernels import recorder
 from tinygrad_mmb.ops.dimensions import require_tensor
+from tinygrad_mmb.ops.gathering import are_outside
 
 __all__ = ["embedding", "one_hot"]
 
@@ -98,7 +100,7 @@ def embedding(
     if sparse:
         raise NotImplementedError(f"{where}: sparse=True: there are no sparse gradients here")
     index: Any = getattr(input, "array", input)
-    if index.size and not (index.min() >= 0 and index.max() < rows):
+    if recorder.answer(are_outside, index, 0, rows):
         wrong = index[(index < 0) | (index >= rows)].ravel()[0]
         raise IndexError(
             f"{where}: index {int(wrong)} is out of range: there are the rows 0 to {rows - 1}"

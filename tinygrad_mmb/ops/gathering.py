@@ -9,6 +9,7 @@ from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.method_table import method
 from tinygrad_mmb.autograd.tensor import Tensor, X, wrap
 from tinygrad_mmb.backend import Array, add_at, as_array, int32, int64, is_array, namespace
+from tinygrad_mmb.kernels import recorder
 from tinygrad_mmb.ops.dimensions import require_bool, require_tensor
 from tinygrad_mmb.ops.views import dim_of
 
@@ -181,14 +182,17 @@ def require_in_bounds(
 ) -> None:
     """Raise unless all indices lie in 0 .. size - 1; negative ones do not count from the end."""
     index = array_of(index)
-    if not index.size:
-        return
-    low, high = int(index.min()), int(index.max())
-    if low < 0 or high >= size:
+    if recorder.answer(are_outside, index, 0, size):
+        low, high = int(index.min()), int(index.max())
         raise kind(
             f"{name}(): index {low if low < 0 else high} is out of bounds for dimension {dim} "
             f"with size {size}; indices go from 0 to {size - 1}."
         )
+
+
+def are_outside(index: Array, low: int, high: int) -> bool:
+    """Whether some index is not one of low .. high - 1."""
+    return bool(((index < low) | (index >= high)).any())
 
 
 def require_fitting(name: str, x: Any, dim: int, index: Any, src: Any = None) -> None:

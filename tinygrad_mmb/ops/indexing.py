@@ -10,6 +10,8 @@ from tinygrad_mmb import backend, ops
 from tinygrad_mmb.autograd.function import Function
 from tinygrad_mmb.autograd.tensor import Tensor, X
 from tinygrad_mmb.backend import Array, add_at, as_array, is_array, namespace, waits
+from tinygrad_mmb.kernels import recorder
+from tinygrad_mmb.ops.gathering import are_outside
 from tinygrad_mmb.ops.index_layout import led_by_indices
 
 __all__ = ["AddAt", "GetItem", "Index", "IndexPut", "beside", "getitem", "index_put", "parse_index"]
@@ -206,12 +208,10 @@ def beside(x: Any, indices: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def refuse_out_of_bounds(i: Array, dim: int, size: int) -> None:
     """Raise IndexError unless all integers lie in -size .. size - 1."""
-    if i.dtype.kind == "b" or not i.size:
-        return
-    wrong = (i < -size) | (i >= size)
-    if bool(wrong.any()):
+    if i.dtype.kind != "b" and recorder.answer(are_outside, i, -size, size):
+        wrong = i[(i < -size) | (i >= size)][0]
         raise IndexError(
-            f"index {int(i[wrong][0])} is out of bounds for dimension {dim} with size {size}"
+            f"index {int(wrong)} is out of bounds for dimension {dim} with size {size}"
         )
 
 

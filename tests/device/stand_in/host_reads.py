@@ -10,16 +10,21 @@ from pathlib import Path
 PACKAGE = str(Path(__file__).resolve().parents[3] / "tinygrad_mmb")
 HERE = str(Path(__file__).parent) + os.sep
 STEP = ("forward", "backward", "update")
-ENGINE = tuple(f"{PACKAGE}/{part}/" for part in ("autograd", "backend", "ops", "nn", "optim"))
+ENGINE = (
+    *(f"{PACKAGE}/{part}/" for part in ("autograd", "backend", "ops", "nn", "optim")),
+    f"{PACKAGE}/kernels/recorder.py",  # hands questions on
+)
 PARTS = tuple(f"{PACKAGE}/{part}/" for part in ("ops", "nn", "optim"))
 
 # Where a forward, backward or update may wait for the GPU, and why. docs/gpu.md tells the same.
 READS_OF_THE_HOST: dict[tuple[str, str], str] = {
-    ("ops/gathering.py", "require_in_bounds"): "an index out of bounds must raise",
-    ("ops/indexing.py", "refuse_out_of_bounds"): "an index out of bounds must raise",
-    ("ops/cross_entropy.py", "safe_classes"): "a class that is not there must raise",
+    ("ops/gathering.py", "are_outside"): "an index out of bounds must raise",
+    ("ops/gathering.py", "require_in_bounds"): "the error names the index",
+    ("ops/indexing.py", "refuse_out_of_bounds"): "the error names the index",
+    ("ops/cross_entropy.py", "judged"): "a class that is not there must raise",
+    ("ops/cross_entropy.py", "safe_classes"): "the error names the class",
     ("ops/binary_cross_entropy.py", "binary_cross_entropy"): "what is no probability must raise",
-    ("ops/embedding.py", "embedding"): "an index outside the table must raise",
+    ("ops/embedding.py", "embedding"): "the error names the index",
     ("ops/arithmetic.py", "has_zero"): "an integer divided by 0 must raise",
     ("ops/inversion.py", "refuse_singular"): "a singular matrix must raise",
     ("ops/inversion.py", "where_singular"): "the error names the singular matrix",
