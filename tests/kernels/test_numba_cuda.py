@@ -72,6 +72,11 @@ def test_a_step_of_sgd_with_weight_decay():
         expected = start.astype(float) - 0.1 * (slope + 0.5 * start.astype(float))
         np.testing.assert_allclose(p.detach().numpy(), expected, rtol=1e-6, atol=1e-7)
         assert ran("SGD.update") == 1
+        p = tm.nn.Parameter(tm.tensor([np.inf]))
+        p.grad = tm.tensor([1.0])
+        with tm.use_kernels("numba_cuda", strict=True):
+            tm.optim.SGD([p], lr=0.1).step()
+        assert p.tolist() == [np.inf]  # without decay: 0 · ∞ is NaN
     """)
 
 

@@ -121,3 +121,33 @@ def test_a_twin_of_an_update_goes_the_way_of_its_reference(twin):
                 assert (e.dtype, e.shape) == (f.dtype, f.shape)
                 np.testing.assert_allclose(f, e, rtol=tolerance, atol=tolerance)
             assert twin.calls > before or dtype == "float16", f"declined {options} in {dtype}"
+
+
+EXTREMES = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e30, -1e-30]
+
+
+def steps_from_extremes(name, options, backend, dtype):
+    """Parameters and states after three steps from every pair of a parameter and a gradient."""
+    theta, g = (a.ravel().astype(dtype) for a in np.meshgrid(EXTREMES, EXTREMES))
+    p = tm.tensor(theta, requires_grad=True)
+    optimizer = getattr(tm.optim, name)([p], **options)
+    with tm.use_kernels(backend):
+        for _ in range(3):
+            p.grad = tm.tensor(g)
+            optimizer.step()
+    return [p.detach().numpy(), *[v.numpy() for v in optimizer.state[p].values()]]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("twin", UPDATES)
+def test_infinities_and_nan_go_the_way_of_the_reference(twin, dtype):
+    """A decay of 0 takes no part: 0 · ∞ would be NaN."""
+    name, before = twin.key.removesuffix(".update"), twin.calls
+    for options in ({"lr": 0.1}, *VARIANTS[name]):
+        with np.errstate(all="ignore"):
+            expected = steps_from_extremes(name, options, registry.REFERENCE, dtype)
+            found = steps_from_extremes(name, options, twin.backend, dtype)
+        for e, f in zip(expected, found, strict=True):
+            # what is tiny may be flushed to zero
+            np.testing.assert_allclose(f, e, rtol=1e-4, atol=float(np.finfo(dtype).tiny))
+    assert twin.calls > before

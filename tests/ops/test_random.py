@@ -123,6 +123,8 @@ def test_refusals() -> None:
         tm.normal(0.0, 1.0)
     with pytest.raises(RuntimeError, match="p_in <= 1"):
         tm.bernoulli(tm.tensor([1.5]))
+    with pytest.raises(RuntimeError, match="categories cannot exceed 2\\^24, but is 16777217"):
+        tm.multinomial(tm.ones(1).expand(2**24 + 1), 3)
     with pytest.raises(RuntimeError, match="without replacement"):
         tm.multinomial(tm.ones(2), 3)
     with pytest.raises(RuntimeError, match="not enough"):

@@ -333,7 +333,8 @@ def multinomial(
     """Indices drawn with the (unnormalised) probabilities in each row of `input`.
 
     Shapes: input (C,) or (N, C) → (num_samples,) or (N, num_samples), int64.
-    Raises: RuntimeError for negative or non-finite weights, or too few of them above 0.
+    Raises: RuntimeError for negative or non-finite weights, too few of them above 0, or more than
+    2²⁴ (where PyTorch's float32 end).
     """
     w = input.array
     if w.dtype.kind != "f":
@@ -349,6 +350,8 @@ def multinomial(
             f"cannot sample n_sample > prob_dist.size(-1) samples without replacement: "
             f"{num_samples} from {w.shape[-1]}"
         )
+    if w.shape[-1] > 2**24:
+        raise RuntimeError(f"number of categories cannot exceed 2^24, but is {w.shape[-1]}")
     xp = namespace(w)
     if not bool((xp.isfinite(w) & (w >= 0)).all()):
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")

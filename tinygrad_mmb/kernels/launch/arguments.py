@@ -43,6 +43,19 @@ def is_float(*arrays: Any, wide: bool = False) -> bool:
     return len(kinds) == 1 and kinds.pop() in ("fd" if wide else "efd")
 
 
+def are_on_host(value: Any) -> bool:
+    """Whether all arrays among these arguments, and the lists and states among them, are NumPy's,
+    in the machine's order of bytes and at multiples of their size: what compiled loops may read.
+    """
+    if isinstance(value, (list, tuple)):
+        return all(map(are_on_host, value))
+    if isinstance(value, dict):
+        return all(map(are_on_host, value.values()))
+    if not is_array(value):
+        return True
+    return not on_device(value) and value.dtype.isnative and value.flags.aligned
+
+
 def address(x: Array) -> int:
     """Where the memory of x begins."""
     return addresses([x])[0]

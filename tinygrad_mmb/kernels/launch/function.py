@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from tinygrad_mmb.backend import arrays
 from tinygrad_mmb.backend.arrays import on_device
-from tinygrad_mmb.kernels.launch.arguments import arrays_in
+from tinygrad_mmb.kernels.launch.arguments import are_on_host, arrays_in
 from tinygrad_mmb.kernels.registry import DEVICE, WithExtras, kernel
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,8 +69,8 @@ def launcher_of(arguments: Sequence[Any]) -> Launcher:
 def cuda_kernel(key: str, *, accepts: Callable[..., bool]) -> Callable[[F], F]:
     """Declare the twin of `key` on the GPU, and the same function as its twin on the emulator.
 
-    `accepts` gets the arguments of the op and looks at shapes and dtypes; whether the arrays lie on
-    a GPU is seen to here.
+    `accepts` gets the arguments of the op and looks at shapes and dtypes; where and how the arrays
+    lie is seen to here.
     """
 
     def register(run: F) -> F:
@@ -78,7 +78,7 @@ def cuda_kernel(key: str, *, accepts: Callable[..., bool]) -> Callable[[F], F]:
             return on_device(args) and accepts(*args, **options)
 
         def on_host(*args: Any, **options: Any) -> bool:
-            return not on_device(args) and accepts(*args, **options)
+            return are_on_host(args) and accepts(*args, **options)
 
         kernel(key, backend="cuda", accepts=on_gpu, place=DEVICE)(run)
 

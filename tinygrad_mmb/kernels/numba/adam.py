@@ -40,7 +40,9 @@ def adam_update(
     shrink: Any,  # or of θ by itself (AdamW)
 ) -> None:
     for i in range(theta.size):
-        slope = sign * g[i] + pull * theta[i]
+        slope = sign * g[i]
+        if pull:  # 0 · ∞ would be NaN
+            slope += pull * theta[i]
         m[i] = beta1 * m[i] + new1 * slope
         v[i] = beta2 * v[i] + new2 * slope * slope
         square = v[i]

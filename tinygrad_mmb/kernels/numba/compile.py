@@ -7,8 +7,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from tinygrad_mmb.backend.arrays import on_device
 from tinygrad_mmb.kernels import registry
+from tinygrad_mmb.kernels.launch.arguments import are_on_host
 
 F = TypeVar("F", bound=Callable[..., Any])
 BACKEND = "numba"
@@ -76,11 +76,11 @@ def numba_kernel(key: str, *, accepts: Callable[..., bool]) -> Callable[[F], F]:
     """Declare the function below as the numba twin of `key`, if numba is installed.
 
     It runs inside `use_kernels("numba")` or under MMB_KERNELS=numba only. `accepts` gets the
-    arguments of the op and looks at shapes and dtypes; arrays on a GPU are declined here.
+    arguments of the op and looks at shapes and dtypes; how arrays lie is seen to here.
     """
 
     def on_host(*args: Any, **options: Any) -> bool:
-        return not on_device(args) and accepts(*args, **options)
+        return are_on_host(args) and accepts(*args, **options)
 
     def register(run: F) -> F:
         if INSTALLED:

@@ -21,7 +21,10 @@ from tinygrad_mmb.kernels.terms import momentum_terms, started_momentum
 @jit
 def sgd_update(theta: Any, g: Any, lr: Any, sign: Any, decay: Any) -> None:
     for i in range(theta.size):
-        theta[i] -= lr * (sign * g[i] + decay * theta[i])
+        slope = sign * g[i]
+        if decay:  # 0 · ∞ would be NaN
+            slope += decay * theta[i]
+        theta[i] -= lr * slope
 
 
 @jit
@@ -37,7 +40,9 @@ def momentum_update(
     decay: Any,
 ) -> None:
     for i in range(theta.size):
-        slope = sign * g[i] + decay * theta[i]
+        slope = sign * g[i]
+        if decay:
+            slope += decay * theta[i]
         m[i] = keep * m[i] + take * slope
         if ahead:
             theta[i] -= step * (slope + ahead * m[i])

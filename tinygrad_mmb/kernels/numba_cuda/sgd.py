@@ -21,7 +21,10 @@ THREADS, MOST_BLOCKS = 128, 1024
 @cuda.jit
 def sgd_update(theta: Any, g: Any, lr: float, weight_decay: float) -> None:
     for i in range(cuda.grid(1), theta.size, cuda.gridsize(1)):
-        theta[i] -= lr * (g[i] + weight_decay * theta[i])
+        slope = g[i]
+        if weight_decay:  # 0 · ∞ would be NaN
+            slope += weight_decay * theta[i]
+        theta[i] -= lr * slope
 
 
 def is_plain(
