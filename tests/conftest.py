@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -127,6 +128,15 @@ def _same_random_numbers_in_every_test(
         monkeypatch.setattr(
             request.module, "RNG", np.random.default_rng(crc32(request.node.name.encode()))
         )
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a blank and umlauts in its name."""
+    folder = tmp_path / "Müllers Übungen"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture

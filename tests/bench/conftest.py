@@ -1,23 +1,14 @@
-"""An empty folder, small sizes without peers and compilers, and `mmb bench` in this process."""
+"""Small sizes without peers and compilers, and `mmb bench` in this process."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.bench.machines import Scripted
+from tests.command import command
 from tinygrad_mmb.bench import draws, peers, registers, run, sizes
-from tinygrad_mmb.cli import main
 from tinygrad_mmb.kernels import registry
 from tinygrad_mmb.kernels.launch import compile
-
-
-@pytest.fixture
-def empty_folder(tmp_path, monkeypatch):
-    """The working folder, with a blank and umlauts in its name."""
-    folder = tmp_path / "Müllers Übungen"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.fixture
@@ -41,12 +32,4 @@ def small(empty_folder, monkeypatch):
 
 @pytest.fixture
 def mmb(empty_folder, capsys):
-    """Run `mmb bench`: its exit code, and what it printed."""
-
-    def command(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main(["bench", *map(str, arguments)])
-        printed = capsys.readouterr()
-        return end.value.code, printed.out, printed.err
-
-    return command
+    return command(capsys, "bench")

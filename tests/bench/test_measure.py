@@ -10,7 +10,7 @@ from tinygrad_mmb.bench.calls import Declined
 from tinygrad_mmb.bench.cases import Case, cases_of, prepare
 from tinygrad_mmb.bench.deadline import Deadline
 from tinygrad_mmb.bench.machine import Ceilings
-from tinygrad_mmb.bench.measure import Candidate, Rounds, measure
+from tinygrad_mmb.bench.measure import YOURS, Candidate, Rounds, measure
 from tinygrad_mmb.bench.work import FORWARD
 
 LIMITS = Ceilings(1000.0, {"float32": 10.0})
@@ -144,6 +144,12 @@ def test_who_is_too_slow_for_the_budget_is_not_timed_and_says_so():
     assert rows[1].ms is None
     assert rows[1].ok
     assert rows[1].note == ("not timed: one call takes 30 s, and the time of this run is short")
+
+
+def test_a_kernel_of_the_users_is_timed_rather_than_ours():
+    mine = candidate(YOURS, 3.0)
+    rows = run([mine, candidate("ours", 1.5), candidate("torch", 1e-6)], seconds=10)
+    assert [row.ms is not None for row in rows] == [True, False, True]
 
 
 def test_when_the_time_is_up_there_are_as_many_rounds_as_an_interval_needs():

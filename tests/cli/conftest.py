@@ -5,17 +5,13 @@ import shutil
 import pytest
 
 from tests.cli.runs import QUICK
+from tests.command import command
 from tinygrad_mmb.cli import main
 from tinygrad_mmb.training import plots
 
 
 @pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch):
-    """Every command runs in an empty folder with a blank and umlauts in its name."""
-    folder = tmp_path / "Müllers Übungen"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+def every_command_runs_there(empty_folder): ...
 
 
 @pytest.fixture(autouse=True)
@@ -37,15 +33,7 @@ def missing():
 
 @pytest.fixture
 def mmb(capsys):
-    """Run a command: its exit code, and what it printed."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(a) for a in arguments])
-        printed = capsys.readouterr()
-        return end.value.code, printed.out, printed.err
-
-    return run
+    return command(capsys)
 
 
 @pytest.fixture(scope="session")

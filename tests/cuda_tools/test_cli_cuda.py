@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.command import command
 from tests.cuda_tools.programs import can_compile
-from tinygrad_mmb.cli import main
 from tinygrad_mmb.emulator import report
 from tinygrad_mmb.kernels.launch import compile
 
@@ -34,23 +34,13 @@ GIVEN = (
 
 
 @pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch):
-    folder = tmp_path / "Müllers Übung"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    (folder / "scale.cu").write_text(SCALE)
-    return folder
+def a_kernel_lies_there(empty_folder):
+    (empty_folder / "scale.cu").write_text(SCALE)
 
 
 @pytest.fixture
 def mmb(capfd):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main(["cuda", *map(str, arguments)])
-        printed = capfd.readouterr()
-        return end.value.code, printed.out, printed.err
-
-    return run
+    return command(capfd, "cuda")
 
 
 def test_a_kernel_without_main_runs_and_its_output_is_saved(mmb):

@@ -21,9 +21,9 @@ from tinygrad_mmb.bench.cases import Case, Problem, cases_of
 from tinygrad_mmb.bench.contracts import CONTRACTS
 from tinygrad_mmb.bench.draws import Arguments
 from tinygrad_mmb.bench.machine import Machine
-from tinygrad_mmb.bench.measure import Candidate, Made
+from tinygrad_mmb.bench.measure import YOURS, Candidate, Made
 from tinygrad_mmb.bench.options import BenchError, Options
-from tinygrad_mmb.bench.own_kernels import YOURS, is_launchable, of_cuda, of_launchable
+from tinygrad_mmb.bench.own_kernels import is_launchable, of_cuda, of_launchable
 from tinygrad_mmb.bench.work import FORWARD
 
 

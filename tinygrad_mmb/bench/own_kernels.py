@@ -23,11 +23,9 @@ from tinygrad_mmb.bench.contracts import (
 )
 from tinygrad_mmb.bench.draws import Arguments
 from tinygrad_mmb.bench.machine import Machine
-from tinygrad_mmb.bench.measure import Candidate, Made
+from tinygrad_mmb.bench.measure import YOURS, Candidate, Made
 from tinygrad_mmb.bench.options import BenchError, Options
 from tinygrad_mmb.kernels.launch import int32
-
-YOURS = "yours"
 
 
 def is_launchable(function: Any) -> bool:
