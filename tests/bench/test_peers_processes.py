@@ -11,6 +11,7 @@ import pytest
 import tinygrad_mmb as tm
 from tests.bench import made_up_engines
 from tinygrad_mmb.bench.engines import checks, resident
+from tinygrad_mmb.bench.engines import start as start_of_run
 from tinygrad_mmb.bench.engines.child import Child, Failed
 from tinygrad_mmb.bench.engines.engine import Engine, engines
 from tinygrad_mmb.bench.engines.workloads import WORKLOADS, Workload, mlp, problem, residual
@@ -188,3 +189,13 @@ def test_the_peak_is_that_since_the_beginning():
     if resident.RESET.exists():
         resident.begin()
         assert resident.peak() - before < 0.5 * (8 << 22)
+
+
+def test_first_steps_find_bytecode_as_an_installation_has_it(tmp_path, monkeypatch):
+    (tmp_path / "part").mkdir()
+    for file in ("a.py", "part/b.py"):
+        (tmp_path / file).write_text("x = 1\n", encoding="utf-8")
+    monkeypatch.setattr(start_of_run, "PACKAGE", tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    start_of_run.as_installed()
+    assert sorted(p.name.split(".")[0] for p in tmp_path.rglob("*.pyc")) == ["a", "b"]

@@ -55,6 +55,7 @@ class Run:
         """All parts in turn. What has been found is in the file even if this does not return."""
         parts = {STEPS: self.steps, THREADS: self.threads, SCALING: self.scaling,
                  IMPORTS: self.imports, MEMORY: self.memory}  # fmt: skip
+        start.as_installed()
         for name, part in parts.items():
             if name in self.options.parts:
                 part()

@@ -6,10 +6,12 @@ Python itself takes. First steps come from the timed runs, whose processes are n
 
 from __future__ import annotations
 
+import compileall
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tinygrad_mmb.bench import statistics
@@ -18,6 +20,7 @@ from tinygrad_mmb.bench.engines.engine import Engine
 ABOVE_NUMPY = 0.1  # seconds that our import may take beyond NumPy's
 ABOVE_EAGER = 0.05  # seconds that a first captured step may take beyond an eager one
 NUMPY = "numpy"
+PACKAGE = Path(__file__).parents[2]
 TIMED = "import time; t = time.process_time(); import {0}; print(time.process_time() - t)"
 
 
@@ -33,6 +36,14 @@ class Import:
 
     def as_json(self) -> dict[str, Any]:
         return vars(self)
+
+
+def as_installed() -> None:
+    """Write the bytecode of our package, as pip does where it installs one: an import would else be
+    a compilation too, at every time if PYTHONDONTWRITEBYTECODE is set. Where nothing can be
+    written, it is one.
+    """
+    compileall.compile_dir(PACKAGE, quiet=2)
 
 
 def imports(engines: Sequence[Engine], rounds: int) -> list[Import]:
