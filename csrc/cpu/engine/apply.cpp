@@ -195,8 +195,6 @@ void lay_out(const Op& op, PyObject* cls, const Operands& x, Values& ys, Py_ssiz
     for (Py_ssize_t k = 0; k < returned; ++k) ys[k] = Object::made(PySequence_GetItem(laid_out.get(), k));
 }
 
-Object fresh(PyTypeObject* cls) { return Object::made(cls->tp_alloc(cls, 0)); }
-
 bool is_floating(PyObject* y) {
     if (is_array(y)) return dtype(array(y))->kind == 'f';
     const Object kind = get(get(y, names().dtype).get(), names().kind);
@@ -210,7 +208,7 @@ Object shape_and_dtype(PyObject* y) {
 
 Object wrapped(const Object& y, const Object& node, Py_ssize_t k) {
     const auto& n = names();
-    Object t = fresh(engine.Tensor);
+    Object t = instance(engine.Tensor);
     set(t.get(), n.array, y.get());
     if (node && is_floating(y.get())) {
         set(t.get(), n._requires_grad, Py_True);
@@ -222,7 +220,7 @@ Object wrapped(const Object& y, const Object& node, Py_ssize_t k) {
 
 Object node_of(PyObject* cls, const Operands& x, Values& ys, Py_ssize_t returned, const Computed& done, const Object& extras) {
     const auto& n = names();
-    Object node = fresh(engine.Context), outputs = Object::made(PyList_New(returned));
+    Object node = instance(engine.Context), outputs = Object::made(PyList_New(returned));
     set(node.get(), n.function, cls);
     set(node.get(), n.next_functions, list_of(x.edges, x.count).get());
     for (Py_ssize_t k = 0; k < returned; ++k) PyList_SET_ITEM(outputs.get(), k, shape_and_dtype(ys[k].get()).release());
@@ -291,12 +289,9 @@ bool python_only() {
 Object edge_of(PyObject* x) {
     const auto& n = names();
     if (get(x, n._view).is_none()) {
-        Object node = get(x, n._grad_fn);
-        if (node.is_none()) node = get(x, n._leaf);
-        if (!node.is_none()) {
-            const Object items[] = {node, get(x, n.output_nr)};
-            return tuple_of(items, 2);
-        }
+        static PyObject* const first = PyLong_FromLong(0);
+        if (const Object node = get(x, n._grad_fn); !node.is_none()) return pair(node, get(x, n.output_nr));
+        if (const Object node = get(x, n._leaf); !node.is_none()) return pair(node, Object::borrowed(first));
     }
     return get(x, n.edge);
 }

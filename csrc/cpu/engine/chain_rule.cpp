@@ -58,7 +58,8 @@ class Walk {
         Visit& visit = visits[node];
         if (++visit.awaited > 1) return;
         visit.node = Object::borrowed(node);
-        visit.edges = get(node, names().next_functions);
+        static PyObject* const nowhere = PyTuple_New(0);
+        visit.edges = Py_TYPE(node) == engine.AccumulateGrad ? Object::borrowed(nowhere) : get(node, names().next_functions);
         if (!PyList_CheckExact(visit.edges.get()) && !PyTuple_CheckExact(visit.edges.get()))
             visit.edges = Object::made(PySequence_List(visit.edges.get()));
         order.push_back(&visit);
@@ -77,7 +78,8 @@ class Walk {
             Visit& visit = visits.find(source)->second;
             const Py_ssize_t k = PyLong_AsSsize_t(PyTuple_GET_ITEM(edge, 1));
             const Object outputs = get(source, n.outputs);
-            const Object output = Object::made(PySequence_GetItem(outputs.get(), k));
+            const bool is_list = PyList_CheckExact(outputs.get()) && 0 <= k && k < PyList_GET_SIZE(outputs.get());
+            const Object output = is_list ? Object::borrowed(PyList_GET_ITEM(outputs.get(), k)) : Object::made(PySequence_GetItem(outputs.get(), k));
             PyObject* shape = PyTuple_GET_ITEM(output.get(), 0);
             PyObject* dtype = PyTuple_GET_ITEM(output.get(), 1);
             const bool fits = is_array(g.get()) && has_shape(g.get(), shape) && is_of(g.get(), dtype);
@@ -163,11 +165,11 @@ class Walk {
         PyObject* node = visit.node.get();
         const Object kernel = get(node, n.kernel);
         Object result;
-        set(node, n.create_graph, Py_False);
         const Object function = get(node, n.function);
         auto* op = reinterpret_cast<PyTypeObject*>(function.get());
         const bool unpinned = value_of(engine.pin).get() == engine.any_pin;
         if (!kernel.is_none()) {
+            set(node, n.create_graph, Py_False);
             const Object backend = get(kernel.get(), n.backend);
             if (!unpinned || !run_twin(visit, op, backend.get(), result)) {
                 std::vector<Object> copies(visit.slots);
@@ -179,6 +181,7 @@ class Walk {
             if (const Small* small = small_of(op))
                 result = small->backward(node, visit.edges.get(), visit.slots[0].get());
         if (!result) {
+            set(node, n.create_graph, Py_False);  // what the rule asks
             std::vector<PyObject*> arguments{nullptr, node};
             for (const Object& g : visit.slots) arguments.push_back(g ? g.get() : Py_None);
             const Object rule = get(function.get(), n.backward);
@@ -216,7 +219,7 @@ class Walk {
         Object g = std::move(visit.slots[0]);
         // `owned`: nobody else holds it, and it is no view of other memory
         if (Py_REFCNT(g.get()) > 1 || array(g.get())->base) g = Object::made(PyObject_CallMethodNoArgs(g.get(), n.copy));
-        Object t = Object::made(engine.Tensor->tp_alloc(engine.Tensor, 0));
+        Object t = instance(engine.Tensor);
         set(t.get(), n.array, g.get());
         set(leaf.get(), n._grad, t.get());
     }
@@ -230,7 +233,7 @@ class Walk {
         }
         if (const Object saved = get(node, n._saved); !is_true(saved.get())) return;
         set(node, n._saved, Py_None);
-        set(node, n.extras, Py_None);
+        if (!get(node, n.extras).is_none()) set(node, n.extras, Py_None);
     }
 };
 

@@ -39,9 +39,13 @@ Object values_for_arrays(PyObject* node) {
 
 Object without_cycle(PyObject* result) {
     const auto& n = names();
-    Object own = Object::made(engine.Output->tp_alloc(engine.Output, 0));
+    Object own = instance(engine.Output), storage = get(result, n._storage);
+    if (storage.is_none()) {  // Tensor.memory
+        storage = instance(engine.Storage);
+        set(result, n._storage, storage.get());
+    }
     set(own.get(), n.array, get(result, n.array).get());
-    set(own.get(), n._storage, get(result, n.memory).get());
+    set(own.get(), n._storage, storage.get());
     set(own.get(), n.output_nr, get(result, n.output_nr).get());
     return own;
 }

@@ -88,12 +88,6 @@ Object saved(PyObject* node, Py_ssize_t i) {
     Object value = as_it_was(node, PyTuple_GET_ITEM(all.get(), i));
     return value && is_array(value.get()) ? value : Object();
 }
-Object pair(Object a, Object b) {
-    Object both = Object::made(PyTuple_New(2));
-    PyTuple_SET_ITEM(both.get(), 0, a.release());
-    PyTuple_SET_ITEM(both.get(), 1, b.release());
-    return both;
-}
 const auto none = [] { return Object::borrowed(Py_None); };
 
 Object through_plus(PyObject*, PyObject*, PyObject* g) { return pair(Object::borrowed(g), Object::borrowed(g)); }
@@ -133,7 +127,8 @@ void keep_shape(PyObject* node, const Call& call) {
     const auto& n = names();
     set(node, n.dims, call.inputs[1]);
     set(node, n.keepdim, call.inputs[2]);
-    set(node, n.shape, get(call.inputs[0], n.shape).get());
+    const Object x = get(call.inputs[0], n.array);
+    set(node, n.shape, (is_array(x.get()) ? shape_of(x.get()) : get(call.inputs[0], n.shape)).get());
 }
 Object through_summed(PyObject* node, PyObject*, PyObject* g) {
     const auto& n = names();

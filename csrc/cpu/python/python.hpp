@@ -53,8 +53,20 @@ class Object {  // one reference, or none
 inline void check(int failed) {
     if (failed < 0) throw PythonError();
 }
-inline Object get(PyObject* o, PyObject* name) { return Object::made(PyObject_GetAttr(o, name)); }
-inline void set(PyObject* o, PyObject* name, PyObject* value) { check(PyObject_SetAttr(o, name, value)); }
+// Attributes by interned names: what PyObject_GetAttr and PyObject_SetAttr do for these.
+inline Object get(PyObject* o, PyObject* name) {
+    const auto read = Py_TYPE(o)->tp_getattro;
+    return Object::made(read ? read(o, name) : PyObject_GetAttr(o, name));
+}
+inline void set(PyObject* o, PyObject* name, PyObject* value) {
+    const auto write = Py_TYPE(o)->tp_setattro;
+    check(write ? write(o, name, value) : PyObject_SetAttr(o, name, value));
+}
+// object.__new__(cls): tp_alloc alone leaves out the place of the attributes, and the first one makes a dictionary.
+inline Object instance(PyTypeObject* cls) {
+    static PyObject* const nothing = PyTuple_New(0);
+    return Object::made(PyBaseObject_Type.tp_new(cls, nothing, nullptr));
+}
 inline bool is_true(PyObject* o) {
     if (o == Py_True) return true;
     if (o == Py_False || o == Py_None) return false;
@@ -66,6 +78,12 @@ template <class... A>
 Object call(PyObject* f, A... arguments) {
     PyObject* const all[] = {nullptr, arguments...};
     return Object::made(PyObject_Vectorcall(f, all + 1, sizeof...(A) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+}
+inline Object pair(Object a, Object b) {
+    Object both = Object::made(PyTuple_New(2));
+    PyTuple_SET_ITEM(both.get(), 0, a.release());
+    PyTuple_SET_ITEM(both.get(), 1, b.release());
+    return both;
 }
 inline Object value_of(PyObject* context_variable) {
     PyObject* value = nullptr;
