@@ -232,3 +232,28 @@ def test_a_module_of_nn_is_captured_as_a_function():
         for _ in range(4):
             np.testing.assert_array_equal(forward(x).array, expected)
     assert forward.cache_info().replays == 2
+
+
+class Counting(tm.autograd.Function):
+    """x, its positive numbers replaced by how often this was called: run as one call at replays."""
+
+    calls = 0
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        Counting.calls += 1
+        y = x.copy()
+        y[x > 0] = Counting.calls
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g
+
+
+def test_a_result_that_another_call_does_not_give_is_found_out():
+    """Nothing is written and there is no gradient: what is returned tells."""
+    step = tm.capture(lambda x: Counting.apply(x) * 2.0)
+    step(tm.ones(3))
+    with pytest.raises(CaptureError, match=r"does not repeat the step: arrays of shapes \[\(3,\)\]"):
+        step(tm.ones(3))

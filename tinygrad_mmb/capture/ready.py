@@ -102,7 +102,8 @@ def contents(t: Trace) -> dict[int, tuple[Any, int]]:
 
 
 def check(now: Trace, inputs: list[Input], plan: Plan, replay: Replay, arrays: list[Any]) -> None:
-    """Replay the step just traced from its own beginning: every bit must be the same.
+    """Replay the step just traced from its own beginning: every bit of what it returns, of what it
+    writes and of its gradients must be the same.
 
     What the step has computed is compared by digests, and not kept meanwhile: gradients that it
     made are those of the replay afterwards, in the memory of the plan.
@@ -111,6 +112,7 @@ def check(now: Trace, inputs: list[Input], plan: Plan, replay: Replay, arrays: l
     storages = {id(s.root): s for s in now.tracer.inputs}
     written = [(x, storages[id(x.array)]) for x in inputs if x.is_written and x.kind != "constant"]
     after = [digest(s.root) for _, s in written]
+    returned = [digest(a) for a in arrays_of(now.returned)]
     added = {id(s.root): s.root.copy() for x, s in written if x.kind == "gradient"}
     grads = [(t, None if t._grad is None else digest(t._grad.array)) for t, _ in plan.gradients]
     kept = [(t, g) for t, _ in grads if (g := t._grad) is not None and id(g.array) in added]
@@ -121,11 +123,12 @@ def check(now: Trace, inputs: list[Input], plan: Plan, replay: Replay, arrays: l
         for _, s in written:
             s.root[...] = s.initial
         now.witness.put_gradients_back()
-        replay.run(arrays, [value for _, _, value in now.tracer.reads])
+        results = arrays_of(replay.run(arrays, [value for _, _, value in now.tracer.reads]))
         wrong = [s.first.shape for (x, s), was in zip(written, after, strict=True)
                  if x.kind != "gradient" and digest(s.root) != was]  # fmt: skip
         wrong += [t.shape for t, was in grads
                   if was != (None if t._grad is None else digest(t._grad.array))]  # fmt: skip
+        wrong += [a.shape for a, was in zip(results, returned, strict=True) if digest(a) != was]
         if wrong:
             raise CaptureError(
                 f"the replay does not repeat the step: arrays of shapes {wrong[:4]} differ. Some "
