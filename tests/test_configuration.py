@@ -1,6 +1,7 @@
 """What `show_config` and `mmb doctor` say of CUDA: found and missing parts, and what to do."""
 
 import json
+from importlib import metadata
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ CUPY = {"cupy-cuda12x": "13.6.0"}
 def packages(monkeypatch):
     def install(*names):
         found = [SimpleNamespace(metadata={"Name": n}, version="14.2.0") for n in names]
-        monkeypatch.setattr(configuration, "distributions", lambda: found)
+        monkeypatch.setattr(metadata, "distributions", lambda: found)
 
     return install
 

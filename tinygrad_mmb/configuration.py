@@ -7,7 +7,6 @@ import json
 import platform
 import re
 import sys
-from importlib.metadata import PackageNotFoundError, distributions, version
 from textwrap import wrap
 from typing import Any
 
@@ -27,17 +26,21 @@ CONFORMANCE = ("tests/gpu/conformance.json", "tinygrad_mmb/share/conformance.jso
 
 def installed(package: str) -> str | None:
     """Its version; None if it is not installed. Nothing is imported."""
+    from importlib import metadata  # 15 ms, which an import of the package need not take
+
     try:
-        return version(package)
-    except PackageNotFoundError:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return None
 
 
 def cupys() -> dict[str, str]:
     """Every installed CuPy by its name, which differs by the CUDA it was built for."""
+    from importlib import metadata
+
     found = {
         name: d.version
-        for d in distributions()
+        for d in metadata.distributions()
         if (name := str(d.metadata["Name"] or "").lower()) == "cupy" or name.startswith("cupy-")
     }
     if not found and importlib.util.find_spec("cupy"):
