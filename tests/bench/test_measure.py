@@ -150,6 +150,9 @@ def test_a_kernel_of_the_users_is_timed_rather_than_ours():
     mine = candidate(YOURS, 3.0)
     rows = run([mine, candidate("ours", 1.5), candidate("torch", 1e-6)], seconds=10)
     assert [row.ms is not None for row in rows] == [True, False, True]
+    mine = candidate(YOURS, 30.0)  # too slow by itself: that is no reason to leave out the others
+    rows = run([mine, candidate("ours", 1e-6), candidate("torch", 1e-6)], seconds=10)
+    assert [row.ms is not None for row in rows] == [False, True, True]
 
 
 def test_when_the_time_is_up_there_are_as_many_rounds_as_an_interval_needs():

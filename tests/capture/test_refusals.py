@@ -255,5 +255,5 @@ def test_a_result_that_another_call_does_not_give_is_found_out():
     """Nothing is written and there is no gradient: what is returned tells."""
     step = tm.capture(lambda x: Counting.apply(x) * 2.0)
     step(tm.ones(3))
-    with pytest.raises(CaptureError, match=r"does not repeat the step: arrays of shapes \[\(3,\)\]"):
+    with pytest.raises(CaptureError, match=r"does not repeat the step.* \[\(3,\)\]"):
         step(tm.ones(3))

@@ -222,14 +222,19 @@ def warm_up(machine: Machine, c: Contender, batch: float) -> None:
 def leave_out_the_slowest(contenders: list[Contender], deadline: Deadline) -> None:
     """Whoever is too slow for as many rounds as an interval needs is not timed; its row says so.
 
-    A kernel of the user's goes last of all, as the run is about it.
+    Room is kept for a kernel of the user's, as the run is about it, unless it is too slow alone.
     """
-    for c in sorted(contenders, key=lambda c: (c.candidate.backend == YOURS, -c.once * c.repeat)):
-        running = [o for o in contenders if o.repeat]
-        if sum(o.once * o.repeat for o in running) * LEAST_ROUNDS <= deadline.left() + GRACE:
-            return
-        c.repeat = 0
-        c.row.note = f"not timed: one call takes {c.once:.2g} s, and the time of this run is short"
+    yours = [c for c in contenders if c.candidate.backend == YOURS]
+    others = [c for c in contenders if c.candidate.backend != YOURS]
+    for group, kept in ((yours, []), (others, yours)):
+        for c in sorted(group, key=lambda c: -c.once * c.repeat):
+            running = sum(o.once * o.repeat for o in [*group, *kept])
+            if running * LEAST_ROUNDS <= deadline.left() + GRACE:
+                break
+            c.repeat = 0
+            c.row.note = (
+                f"not timed: one call takes {c.once:.2g} s, and the time of this run is short"
+            )
 
 
 def fill_in(problem: Problem, contenders: list[Contender], ceilings: Ceilings | None) -> None:

@@ -47,9 +47,9 @@ def capture(
 
     Raises: CaptureError for what cannot be replayed (a branch on a value, .item(), numbers that
     Python changes), with the line and the mend; the refused call has changed nothing. With
-    `fallback` such a step runs as it is. `check` compares a first replay in NumPy with the
-    traced step, bit by bit: results, all that it writes, gradients. Where the C++ kernels are, later replays run in C++ and equal the step
-    to rounding.
+    `fallback` such a step runs as it is. `check` compares a first replay in NumPy with the traced
+    step, bit by bit: results, all that it writes, gradients. Where the C++ kernels are, later
+    replays run in C++ and equal the step to rounding.
     """
     if step is None:
         return functools.partial(capture, fallback=fallback, max_plans=max_plans, check=check)

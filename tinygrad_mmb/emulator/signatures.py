@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from tinygrad_mmb.emulator.source import ANGLES, OPEN, Source
 
 
+TYPES = {"bool", "char", "short", "int", "long", "unsigned", "signed", "float", "double"}
+
+
 @dataclass(frozen=True)
 class Parameter:
     type: str
@@ -41,8 +44,10 @@ def kernel_at(source: Source, i: int) -> Kernel | None:
         return None
     name, template = source.text(opening - 1), None
     if source.text(begin) == "template" and source.text(begin + 1) == "<":
-        end = max(j for j in range(begin, i) if source.text(j) in (">", ">>", ">>>"))
-        template = source.between(begin + 2, end - 1)
+        ends = [j for j in range(begin, i) if source.text(j) in (">", ">>", ">>>")]
+        if not ends:
+            return None
+        template = source.between(begin + 2, ends[-1] - 1)
     parameters, defaults = _parameters(source, opening)
     after = source.text(source.partner[opening] + 1)
     outside = not any(
@@ -79,8 +84,11 @@ def _parameter(source: Source, words: list[int]) -> Parameter:
     name = source.text(words[-1]) if named else ""
     suffix = ""
     if source.text(words[-1]) == "]":  # float x[] is float* x
-        bracket = next(k for k in words if source.text(k) == "[")
-        name, words, suffix = source.text(bracket - 1), words[: words.index(bracket) - 1], "*"
+        brackets = [n for n, k in enumerate(words) if n and source.text(k) == "["]
+        if brackets:
+            words, suffix = words[: brackets[0]], "*"
+            if len(words) > 1 and source.text(words[-1]) not in TYPES:
+                name, words = source.text(words[-1]), words[:-1]
     elif named:
         words = words[:-1]
     text = source.between(words[0], words[-1]) + suffix
