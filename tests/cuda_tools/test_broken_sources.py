@@ -54,5 +54,6 @@ def test_the_parameters_of_a_kernel_are_read():
         "__global__ void f(const float* x, float y[4][2], int, float[], const int []) {}"
     ).kernels
     assert [(p.type, p.name) for p in kernel.parameters] == [
-        ("const float*", "x"), ("float*", "y"), ("int", ""), ("float*", ""), ("const int*", "")]  # fmt: skip
+        ("const float*", "x"), ("float*", "y"), ("int", ""), ("float*", ""), ("const int*", ""),
+    ]  # fmt: skip
     assert kernel.is_defined and kernel.is_global

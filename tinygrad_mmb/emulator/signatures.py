@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from tinygrad_mmb.emulator.source import ANGLES, OPEN, Source
 
-
 TYPES = {"bool", "char", "short", "int", "long", "unsigned", "signed", "float", "double"}
 
 
