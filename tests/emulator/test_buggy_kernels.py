@@ -43,7 +43,9 @@ def test_other_compilers_and_the_portable_fibers_find_the_same(
     monkeypatch.setattr(compile, "compiler", lambda: compiler)
     monkeypatch.setitem(compile.MODES, "check", [*compile.MODES["check"], *flags])
     so = library_of(BUGGY + RIGHT, tmp_path, "check")
-    unseen = {"misaligned_float4"} if "clang" in compiler else set()  # it splits a float4 first
+    unseen = set()
+    if "clang" in compiler:  # it splits a float4 first, and marks no variable that is not set
+        unseen = {"misaligned_float4", "sum_of_unset_registers"}
     for kernel in (k for k in BUGGY if k.name not in unseen):
         outcome = launch(so, kernel)
         assert {f["kind"] for f in outcome.findings} == set(kernel.expected), kernel.name
