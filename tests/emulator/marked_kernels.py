@@ -26,6 +26,7 @@ from tinygrad_mmb.kernels.launch.emulated import C_TYPES, Library
 READ_ONLY, UNWRITTEN = 1, 2
 DTYPES = {"": "float32", "int": "int32", "unsigned": "uint32", "uint8": "uint8", "half": "float16"}
 MAP = re.compile(r"map\((\w+)\[(\d+)x(\d+)\], (\d+)x(\d+)\)$")
+NEAR = 4096  # bytes
 ARRAY = re.compile(r"(?:(\w+) )?(\w+)\[(\d+)\](\?|=\S+)?$")
 
 
@@ -89,10 +90,13 @@ def contents(dtype: str, size: int, given: str | None, rng: numpy.random.Generat
     return rng.integers(1, 100, size).astype(dtype)
 
 
-def on_64_bytes(values: Any) -> Any:
-    """The same numbers at an address that is a multiple of 64."""
-    room = numpy.empty(values.nbytes + 64, numpy.uint8)
-    placed = room[-room.ctypes.data % 64 :][: values.nbytes].view(values.dtype)
+def apart(values: Any) -> Any:
+    """The same numbers at a multiple of 64, and no other array near: else what lies out of bounds
+    of one may be in another.
+    """
+    room = numpy.empty(values.nbytes + 64 + 2 * NEAR, numpy.uint8)
+    first = NEAR + -(room.ctypes.data + NEAR) % 64
+    placed = room[first:][: values.nbytes].view(values.dtype)
     placed[...] = values
     return placed
 
@@ -121,14 +125,14 @@ def launch(library: Library, kernel: MarkedKernel, **options: int) -> Outcome:
     for kind, text in zip(library.signatures[kernel.name], kernel.run.arguments, strict=True):
         if match := ARRAY.match(text):
             dtype, name, size, given = match.groups()
-            array = contents(DTYPES[dtype or ""], int(size), given, rng)
+            array = apart(contents(DTYPES[dtype or ""], int(size), given, rng))
             arrays[name] = array
             flags = (READ_ONLY if kind == "P" else 0) | (UNWRITTEN if given == "?" else 0)
             so.mmb_array(array.ctypes.data, array.nbytes, flags, name.encode())
             values.append(ctypes.c_void_p(array.ctypes.data))
         elif match := MAP.match(text):
             name, (rows, cols, *box) = match[1], map(int, match.groups()[1:])
-            arrays[name] = array = on_64_bytes(contents("float32", rows * cols, None, rng))
+            arrays[name] = array = apart(contents("float32", rows * cols, None, rng))
             matrix = array.reshape(rows, cols)
             packed = tensor_map.emulated(matrix, array.ctypes.data, matrix.strides[0], *box)
             so.mmb_array(array.ctypes.data, array.nbytes, 0, name.encode())

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "findings.h"
+#include "hooks.h"
 #include "kernel_table.hpp"
 #include "launch.h"
 #include "profile.h"
@@ -26,6 +27,7 @@ int mmb_launch(const char* name, const unsigned grid[3], const unsigned block[3]
     } call{entry, arguments};
     const auto run = [](const void* c) {
         const auto* call = static_cast<const Call*>(c);
+        arguments_of_launch = {call->arguments, call->entry->count};
         call->entry->invoke(call->entry->kernel, call->arguments);
     };
     return launch(entry->name, dim3(grid[0], grid[1], grid[2]), dim3(block[0], block[1], block[2]), shared, run, &call, sizeof call);
