@@ -3,19 +3,7 @@
 // libtsan and libubsan are not linked: we are the sanitizer. memcpy and memset come here too.
 #include "hooks.h"
 
-#include <algorithm>
 #include <cstdint>
-
-namespace emulator {
-
-Arguments arguments_of_launch;
-
-bool is_argument(const void* p) {
-    void* const* end = arguments_of_launch.first + arguments_of_launch.count;
-    return std::find(arguments_of_launch.first, end, p) != end;
-}
-
-}  // namespace emulator
 
 #if defined(EMULATOR_CHECK)
 using emulator::Access;
@@ -41,7 +29,7 @@ HOOKS(16)
 void __tsan_read_range(void* p, std::size_t n) { instrumented(p, n, Access::read, CODE, false); }
 void __tsan_write_range(void* p, std::size_t n) { instrumented(p, n, Access::write, CODE, false); }
 void* __tsan_memcpy(void* to, const void* from, std::size_t n) {
-    if (!emulator::is_argument(from)) instrumented(from, n, Access::read, CODE, false, true);
+    instrumented(from, n, Access::read, CODE, false, true);
     instrumented(to, n, Access::write, CODE, false, true);
     return __builtin_memcpy(to, from, n);
 }

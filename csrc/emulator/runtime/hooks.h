@@ -13,13 +13,4 @@ namespace emulator {
 void instrumented(const void* p, std::size_t bytes, Access kind, const void* code, bool is_volatile, bool is_copy = false);
 [[noreturn]] void index_out_of_bounds(const char* file, int line, const std::string& index, const std::string& type);
 
-// Where the arguments of the launch by name lie. clang copies an object among them by a call of memcpy
-// for each thread, which is no access of the kernel.
-struct Arguments {
-    void* const* first = nullptr;
-    int count = 0;
-};
-extern Arguments arguments_of_launch;
-bool is_argument(const void* p);
-
 }  // namespace emulator
