@@ -78,8 +78,7 @@ class Walk {
             Visit& visit = visits.find(source)->second;
             const Py_ssize_t k = PyLong_AsSsize_t(PyTuple_GET_ITEM(edge, 1));
             const Object outputs = get(source, n.outputs);
-            const bool is_list = PyList_CheckExact(outputs.get()) && 0 <= k && k < PyList_GET_SIZE(outputs.get());
-            const Object output = is_list ? Object::borrowed(PyList_GET_ITEM(outputs.get(), k)) : Object::made(PySequence_GetItem(outputs.get(), k));
+            const Object output = Object::made(PySequence_GetItem(outputs.get(), k));
             PyObject* shape = PyTuple_GET_ITEM(output.get(), 0);
             PyObject* dtype = PyTuple_GET_ITEM(output.get(), 1);
             const bool fits = is_array(g.get()) && has_shape(g.get(), shape) && is_of(g.get(), dtype);
