@@ -49,11 +49,27 @@ def test_programs_with_words_lost_and_put_in_are_prepared(path, rng):
         require_prepared("".join(changed))
 
 
-def test_the_parameters_of_a_kernel_are_read():
-    (kernel,) = prepare(
-        "__global__ void f(const float* x, float y[4][2], int, float[], const int []) {}"
-    ).kernels
-    assert [(p.type, p.name) for p in kernel.parameters] == [
-        ("const float*", "x"), ("float*", "y"), ("int", ""), ("float*", ""), ("const int*", ""),
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "type_", "name"),
+    [
+        ("const float* x", "const float*", "x"),
+        ("float *__restrict__ x", "float*", "x"),
+        ("float y[4][2]", "float*", "y"),
+        ("unsigned int n", "unsigned int", "n"),
+        ("size_t n", "size_t", "n"),
+        ("struct Point p", "struct Point", "p"),
+        ("std::pair<int, float> p", "std::pair<int, float>", "p"),
+        ("int", "int", ""),
+        ("const int", "const int", ""),
+        ("unsigned int", "unsigned int", ""),
+        ("const size_t", "const size_t", ""),
+        ("float*", "float*", ""),
+        ("float[]", "float*", ""),
+        ("const int []", "const int*", ""),
+        ("const size_t [4]", "const size_t*", ""),
+    ],
+)
+def test_a_parameter_is_read_with_and_without_its_name(text, type_, name):
+    (kernel,) = prepare(f"__global__ void f(int first, {text}) {{}}").kernels
+    assert [(p.type, p.name) for p in kernel.parameters] == [("int", "first"), (type_, name)]
     assert kernel.is_defined and kernel.is_global

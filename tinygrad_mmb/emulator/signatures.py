@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tinygrad_mmb.emulator.source import ANGLES, OPEN, Source
 
+QUALIFIERS = {"const", "volatile", "struct", "typename", "__restrict__", "__grid_constant__"}
 TYPES = {"bool", "char", "short", "int", "long", "unsigned", "signed", "float", "double"}
 
 
@@ -79,18 +80,20 @@ def _parameters(source: Source, opening: int) -> tuple[tuple[Parameter, ...], bo
 
 
 def _parameter(source: Source, words: list[int]) -> Parameter:
-    named = len(words) > 1 and source.code[words[-1]].kind == "name"
-    name = source.text(words[-1]) if named else ""
-    suffix = ""
-    if source.text(words[-1]) == "]":  # float x[] is float* x
-        brackets = [n for n, k in enumerate(words) if n and source.text(k) == "["]
-        if brackets:
-            words, suffix = words[: brackets[0]], "*"
-            if len(words) > 1 and source.text(words[-1]) not in TYPES:
-                name, words = source.text(words[-1]), words[:-1]
-    elif named:
-        words = words[:-1]
+    name = suffix = ""
+    brackets = [n for n, k in enumerate(words) if n and source.text(k) == "["]
+    if brackets and source.text(words[-1]) == "]":  # float x[] is float* x
+        words, suffix = words[: brackets[0]], "*"
+    if _has_name(source, words):
+        name, words = source.text(words[-1]), words[:-1]
     text = source.between(words[0], words[-1]) + suffix
     for qualifier in ("__restrict__", "__restrict", "__grid_constant__"):
         text = text.replace(qualifier, "")
     return Parameter(" ".join(text.split()).replace(" *", "*"), name)
+
+
+def _has_name(source: Source, words: list[int]) -> bool:
+    """Whether a parameter's name follows its type: not in const int, unsigned int."""
+    kind, last = source.code[words[-1]].kind, source.text(words[-1])
+    type_ = [k for k in words if source.text(k) not in QUALIFIERS]
+    return kind == "name" and last not in TYPES and len(type_) > 1
