@@ -62,9 +62,10 @@ class DeviceSteps:
         try:
             graph = CudaGraph(step, args, kwargs, known.did, known.asked)
         except Exception as error:
-            known.unsettled += 1
-            if isinstance(error, UnsettledError) and known.unsettled < PATIENCE:
-                return self._warm_up(known, args, kwargs, arrays)
+            if isinstance(error, UnsettledError):
+                known.unsettled += 1
+                if known.unsettled < PATIENCE:
+                    return self._warm_up(known, args, kwargs, arrays)
             counts["eager"] += 1
             result = step(*args, **kwargs)  # which raises what is the step's own error
             line = line_of(error.__traceback__)

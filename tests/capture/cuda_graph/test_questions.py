@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 import tinygrad_mmb as tm
-from tests.capture.cuda_graph.training import assert_same, host, on_device, trained
+from tests.capture.cuda_graph.training import (
+    Counting,
+    assert_same,
+    host,
+    on_device,
+    plain_and_captured,
+    trained,
+)
 from tinygrad_mmb import nn, optim
 from tinygrad_mmb.nn import functional
 
@@ -68,9 +75,7 @@ def test_another_answer_is_another_graph():
 def test_what_is_not_there_raises_as_ever_and_the_next_step_is_right(what, when):
     data = batches(8)
     runs = []
-    for captured in (False, True):
-        training = Classifier()
-        step = tm.capture(training.step) if captured else training.step
+    for training, step in plain_and_captured(Classifier):
         found = trained(training, step, data[:when])
         words, classes = (x.clone() for x in data[when])
         (classes if what == "class" else words)[2, 1] = 7
@@ -80,6 +85,22 @@ def test_what_is_not_there_raises_as_ever_and_the_next_step_is_right(what, when)
     assert_same(runs[1], runs[0])
     info = step.cache_info()  # the step after the error finds no gradients: one more graph
     assert info.replays >= 6 and info.plans == 2, step.explain()
+
+
+@on_device
+def test_wrong_classes_are_no_reason_to_give_up_a_step_that_changes_later():
+    module = Counting()
+    step = tm.capture(lambda x, t: functional.cross_entropy(module(x), t))
+    x, right, wrong = tm.arange(6.0).reshape(2, 3), tm.tensor([0, 2]), tm.tensor([0, 3])
+    for _ in range(2):
+        step(x, right)
+    for _ in range(5):  # each while a graph is recorded
+        with pytest.raises(IndexError, match="3 is out of bounds"):
+            step(x, wrong)
+    module.scale = 0.0
+    found = [host(step(x, right)).item() for _ in range(3)]
+    np.testing.assert_allclose(found, np.log(3.0), rtol=1e-6)
+    assert step.cache_info().replays == 2, step.explain()
 
 
 @on_device

@@ -10,6 +10,7 @@ from tests.capture.cuda_graph.training import (
     batches,
     host,
     on_device,
+    plain_and_captured,
     trained,
 )
 from tinygrad_mmb import nn, optim
@@ -42,9 +43,7 @@ def test_ten_steps_are_those_of_the_step_itself(make, options):
 def test_a_changed_learning_rate_and_a_reset_state_reach_the_graph():
     data = batches(8)
     runs = []
-    for captured in (False, True):
-        training = Training(p=0.0)
-        step = tm.capture(training.step) if captured else training.step
+    for training, step in plain_and_captured(Training, p=0.0):
         found = trained(training, step, data[:4])
         training.optimizer.param_groups[0]["lr"] = 0.5
         runs.append(found + trained(training, step, data[4:]))
@@ -56,9 +55,7 @@ def test_a_state_of_the_optimizer_that_was_put_in_by_hand_is_the_one_that_moves(
     """As PyTorch's users do it: other means for one parameter, another memory altogether."""
     data = batches(9)
     runs = []
-    for captured in (False, True):
-        training = Training(p=0.0)
-        step = tm.capture(training.step) if captured else training.step
+    for training, step in plain_and_captured(Training, p=0.0):
         found = trained(training, step, data[:5])
         state = training.optimizer.state
         p, q = list(training.model.parameters())[:2]
@@ -76,11 +73,9 @@ def test_a_state_that_an_optimizer_makes_while_it_is_recorded_is_not_made_at_eac
     """The last layer moves from the fourth step on: its means start at 0 once, not every time."""
     data = batches(9)
     runs = []
-    for captured in (False, True):
-        training = Training(p=0.0)
+    for training, step in plain_and_captured(Training, p=0.0):
         for p in training.model[3].parameters():
             p.requires_grad_(False)
-        step = tm.capture(training.step) if captured else training.step
         for x, t in data[:4]:
             step(x, t)
         for p in training.model[3].parameters():
@@ -147,9 +142,7 @@ def test_two_signatures_are_two_graphs_and_take_turns():
 def test_another_mode_is_another_graph():
     data = batches(8)
     runs = []
-    for captured in (False, True):
-        training = Training()
-        step = tm.capture(training.step) if captured else training.step
+    for training, step in plain_and_captured(Training):
         found = trained(training, step, data[:4])
         training.model.eval()
         runs.append(found + trained(training, step, data[4:]))

@@ -36,6 +36,13 @@ class Training:
         ]
 
 
+def plain_and_captured(make, **options):
+    """A training with its step as it is, then the same with its step captured."""
+    for wrap in (lambda step: step, tm.capture):
+        training = make(**options)
+        yield training, wrap(training.step)
+
+
 def host(x):
     return np.array(x.detach().cpu().tolist(), np.float32)
 
