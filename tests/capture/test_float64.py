@@ -66,6 +66,10 @@ def errors(kind: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def judge(of_captured: np.ndarray, of_plain: np.ndarray) -> None:
+    """At most ten times the plain step's median and 1e-5; gates may flip in one step of twenty.
+
+    Large networks were measured to flip one in 2 to 6 steps of 50, these small ones in none of 200.
+    """
     median = np.median(of_captured)
     assert 0 < median <= min(10 * np.median(of_plain), 1e-5)
     assert np.sum(of_captured > FLIP) <= np.sum(of_plain > FLIP) + 0.05 * len(of_captured)
